@@ -62,20 +62,24 @@ RecipeOf = Callable[[str], Recipe]
 
 
 def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alpha: float = ALPHA) -> Table:
-    """Return the table with the published numbers and a verdict next to each entry that has one.
+    """Return the table with the published numbers next to ours, with a verdict, and in place of those that are missing.
 
     Args:
         recipe_of: How near each row's recipe is to the published one.
         alpha: Level of each test; see `eval.tables.verdicts.alpha_of_look` where seeds are added until a verdict is reached.
     """
+    found = {
+        (i, j): _reference(table, i, j, entry, published, recipe_of, alpha)
+        for i, row in enumerate(table.entries)
+        for j, entry in enumerate(row)
+    }
     entries = tuple(
-        tuple(
-            entry and replace(entry, reference=_reference(table, i, j, entry, published, recipe_of, alpha))
-            for j, entry in enumerate(row)
-        )
+        tuple(entry and replace(entry, reference=found[i, j]) for j, entry in enumerate(row))
         for i, row in enumerate(table.entries)
     )
-    return replace(table, entries=entries, notes=(*table.notes, *_notes(table, published, recipe_of)))
+    expected = {(i, j): each for (i, j), each in found.items() if each is not None and table.entries[i][j] is None}
+    notes = (*table.notes, *_notes(table, published, recipe_of))
+    return replace(table, entries=entries, expected=expected, notes=notes)
 
 
 def against_baseline(table: Table, baseline: str) -> Table:
@@ -138,7 +142,7 @@ def find_published(table: Table, i: int, j: int, published: PublishedTable) -> t
 
 
 def _reference(
-    table: Table, i: int, j: int, entry: Entry, published: PublishedTable, recipe_of: RecipeOf, alpha: float
+    table: Table, i: int, j: int, entry: Entry | None, published: PublishedTable, recipe_of: RecipeOf, alpha: float
 ) -> Reference | None:
     found = find_published(table, i, j, published)
     if found is None:
@@ -146,11 +150,13 @@ def _reference(
     value, difference = found
     recipe = recipe_of(_row_label(table, i, j))
     obstacles = [reason for reason in (difference, value.doubt and f"doubtful source: {value.doubt}") if reason]
-    obstacles += [MARKS[mark] for mark in _NOT_THE_SAME_QUANTITY if mark in entry.marks]
+    obstacles += [MARKS[mark] for mark in _NOT_THE_SAME_QUANTITY if entry is not None and mark in entry.marks]
     if recipe.kind == "not comparable":
         obstacles.extend(recipe.reasons)
     if obstacles:
         return Reference(value=value.value, verdict="not comparable", reason="; ".join(obstacles))
+    if entry is None:
+        return Reference(value=value.value, verdict="")
     spec = table.columns[j]
     tolerance = tolerance_for(spec.column)
     verdict = evaluate_values(entry.values, value, tolerance, lower_is_better=spec.lower_is_better, alpha=alpha)

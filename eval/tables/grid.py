@@ -71,7 +71,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A published number next to ours: its value in our unit, a verdict, and the reason for it."""
+    """A published number next to ours: its value in our unit, a verdict, and the reason for it; "" while ours is missing."""
 
     value: float
     verdict: str
@@ -143,6 +143,7 @@ class Table:
         across_name: Name of the second axis of a grid, else "".
         merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
         undefined: (row, column) position of an entry that was evaluated but has no value -> why.
+        expected: (row, column) position without an entry -> what was published there.
     """
 
     title: str
@@ -155,6 +156,7 @@ class Table:
     merges_groups: bool = False
     notes: tuple[str, ...] = field(default=())
     undefined: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    expected: Mapping[tuple[int, int], Reference] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = {len(row) for row in self.entries}

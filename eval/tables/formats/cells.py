@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.tables.formats.contract import Ink, Style
-from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, shown_value
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, Table, shown_value
 
 UNDEFINED: Final = "undefined"
 SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(dict(zip(MARKS, "†°‡§*¶◇△▽●", strict=True)))
@@ -32,7 +32,7 @@ def arrow(spec: ColumnSpec) -> str:
 
 def footnotes(table: Table) -> list[tuple[str, str]]:
     """Return (symbol, text) of the lines below a table: what the numbers are, the marks, the table's own notes."""
-    lines = [("", _what_numbers_are(table))] if any(entry for row in table.entries for entry in row) else []
+    lines = [("", line)] if (line := _what_numbers_are(table)) else []
     lines += [(SYMBOLS[mark], MARKS[mark]) for mark in table.marks()]
     lines += [("", f"{UNDEFINED.capitalize()}: {reason}.") for reason in undefined_reasons(table)]
     return [*lines, *(("", note) for note in table.notes)]
@@ -52,8 +52,8 @@ def cells(table: Table, ink: Ink, style: Style) -> list[list[str]]:
     ranks = table.ranks(decimals=style.decimals)
     single = [
         [
-            ink.text(UNDEFINED)
-            if entry is None and (i, j) in table.undefined
+            _empty(table, (i, j), ink, style)
+            if entry is None
             else _cell(entry, table.columns[j], ranks.get((i, j)), ink, style)
             for j, entry in enumerate(row)
         ]
@@ -67,19 +67,27 @@ def cells(table: Table, ink: Ink, style: Style) -> list[list[str]]:
     return [[" / ".join(row[j] for j in members) for members in groups] for row in single]
 
 
-def _cell(entry: Entry | None, spec: ColumnSpec, rank: int | None, ink: Ink, style: Style) -> str:
-    if entry is None:
-        return ink.missing
+def _empty(table: Table, place: tuple[int, int], ink: Ink, style: Style) -> str:
+    """Return the text of a cell without a number of ours: a dash or "undefined", and what was published."""
+    text = ink.text(UNDEFINED) if place in table.undefined else ink.missing
+    return text + _published(table.expected.get(place), table.columns[place[1]], ink, style)
+
+
+def _published(reference: Reference | None, spec: ColumnSpec, ink: Ink, style: Style) -> str:
+    if reference is None:
+        return ""
+    verdict = f": {reference.verdict}" if reference.verdict else ""
+    return ink.text(f" ({_number(reference.value, spec, style)}{verdict})")
+
+
+def _cell(entry: Entry, spec: ColumnSpec, rank: int | None, ink: Ink, style: Style) -> str:
     text = _number(entry.summary.mean, spec, style)
     text = ink.best(text) if rank == 1 else ink.second(text) if rank == 2 else text
     if style.spread and entry.summary.spread is not None:
         text += f"{ink.plus_minus}{_number(entry.summary.spread, spec, style)}"
     text += ink.shift(entry.against.outcome) if entry.against is not None else ""
     text += "".join(ink.symbol(SYMBOLS[mark]) for mark in MARKS if mark in entry.marks)
-    if entry.reference is not None:
-        published = _number(entry.reference.value, spec, style)
-        text += ink.text(f" ({published}: {entry.reference.verdict})")
-    return text
+    return text + _published(entry.reference, spec, ink, style)
 
 
 def _number(value: float, spec: ColumnSpec, style: Style) -> str:
@@ -87,8 +95,12 @@ def _number(value: float, spec: ColumnSpec, style: Style) -> str:
 
 
 def _what_numbers_are(table: Table) -> str:
-    counts = sorted({entry.summary.n for row in table.entries for entry in row if entry and entry.summary.n}) or [1]
+    """Return the unit and what the entries are of; only the unit where all are published, "" where none are."""
+    entries = [entry for row in table.entries for entry in row if entry]
+    counts = sorted({entry.summary.n for entry in entries if entry.summary.n}) or [1]
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     unit = "Percent" if all(spec.is_percent for spec in table.columns) else "Percent, except mT5D (ranks)"
+    if not entries:
+        return f"{unit}." if table.expected else ""
     spread = ", mean ± sample standard deviation" if counts[-1] > 1 else ""
     return f"{unit}{spread}, {seeds} seed{'s' if counts[-1] > 1 else ''} per entry."

@@ -10,7 +10,7 @@ from typing import Final
 
 from eval.tables.formats.cells import UNDEFINED
 from eval.tables.formats.contract import Format, Style
-from eval.tables.grid import MARKS, ColumnSpec, Entry, Table
+from eval.tables.grid import MARKS, ColumnSpec, Entry, Reference, Table
 
 _FORMULA: Final = re.compile(r"'?[=+\-@\t\r]")
 """How a text begins that a spreadsheet would run as a formula, or that begins with the quote that prevents it."""
@@ -22,15 +22,19 @@ _HEAD: Final = ("row", "group", "column", "label", "unit", "better", "mean", "sp
 def write(table: Table, style: Style) -> str:
     """Return one line per entry in the printed unit (percent where `unit` says so); the style changes nothing.
 
-    An entry that is undefined has no number and the mark "undefined".
+    An entry that is undefined has no number and the mark "undefined"; where a published number is expected, none of ours.
     """
     lines: list[Sequence[object]] = [(*_HEAD, "published", "verdict")]
     for i, (label, row) in enumerate(zip(table.rows, table.entries, strict=True)):
         for j, (spec, entry) in enumerate(zip(table.columns, row, strict=True)):
-            if entry is not None or (i, j) in table.undefined:
+            reference = table.expected.get((i, j)) if entry is None else entry.reference
+            mark = UNDEFINED if (i, j) in table.undefined else ""
+            if entry is not None or mark or reference is not None:
                 unit = "percent" if spec.is_percent else "ranks"
                 better = "lower" if spec.lower_is_better else "higher"
-                lines.append([label, spec.group, spec.key, spec.label, unit, better, *_values(entry, spec)])
+                numbers = [None, None, None, None, None, mark] if entry is None else _values(entry, spec)
+                published = _published(reference, spec)
+                lines.append([label, spec.group, spec.key, spec.label, unit, better, *numbers, *published])
     return csv_text(lines)
 
 
@@ -55,15 +59,19 @@ def _safe(text: str) -> str:
     return safe.replace("\r", " ")  # which Python's writer does not quote, and readers take for the end of a line
 
 
-def _values(entry: Entry | None, spec: ColumnSpec) -> list[object]:
-    if entry is None:
-        return [None, None, None, None, None, UNDEFINED, None, None]
-    scale = 100.0 if spec.is_percent else 1.0
-    summary, reference = entry.summary, entry.reference
+def _values(entry: Entry, spec: ColumnSpec) -> list[object]:
+    scale, summary = _scale(spec), entry.summary
     spread, low, high = (None if v is None else v * scale for v in (summary.spread, summary.low, summary.high))
     marks = " ".join(mark for mark in MARKS if mark in entry.marks)
-    published = (None, None) if reference is None else (reference.value * scale, reference.verdict)
-    return [summary.mean * scale, spread, summary.n or None, low, high, marks, *published]
+    return [summary.mean * scale, spread, summary.n or None, low, high, marks]
+
+
+def _published(reference: Reference | None, spec: ColumnSpec) -> list[object]:
+    return [None, None] if reference is None else [reference.value * _scale(spec), reference.verdict]
+
+
+def _scale(spec: ColumnSpec) -> float:
+    return 100.0 if spec.is_percent else 1.0
 
 
 FORMAT: Final = Format(name="csv", write=write)

@@ -38,6 +38,10 @@ def document(table: Table, style: Style) -> dict[str, Any]:
             {"row": table.rows[i], "column": table.columns[j].key, "reason": reason}
             for (i, j), reason in table.undefined.items()
         ],
+        "expected": [
+            {"row": table.rows[i], "column": table.columns[j].key, **dataclasses.asdict(reference)}
+            for (i, j), reference in table.expected.items()
+        ],
         "notes": [f"{symbol}{note}" for symbol, note in footnotes(table)],
     }
 

@@ -101,7 +101,8 @@ def _numbers(table: Table) -> dict[str, Any]:
 
 
 def _has_references(table: Table) -> bool:
-    return any(entry is not None and entry.reference is not None for row in table.entries for entry in row)
+    found = any(entry is not None and entry.reference is not None for row in table.entries for entry in row)
+    return found or bool(table.expected)
 
 
 def _entry(entry: Entry | None) -> dict[str, Any] | None:

@@ -118,6 +118,32 @@ def test_a_table_gets_the_papers_numbers_and_verdicts():
     assert "supplement, Table 3" in text
 
 
+@pytest.mark.parametrize("values", [{}, {("Baseline", "clean/error"): [0.3]}])
+def test_published_numbers_stand_in_place_of_those_that_are_missing(values):
+    ours = table_of(values, ["clean/error", "pgd/error"], rows=["Baseline", "PixMix", "Mine"])
+
+    beside = compare(ours, published_table("table-3"), lambda row: AS_PUBLISHED)
+
+    lines = [line.split(" | ") for line in render(beside, "markdown").splitlines()]
+    cells = {line[0].strip("| "): [each.strip("| ") for each in line[1:]] for line in lines if len(line) == 3}
+    assert cells["PixMix"] == ["– (20.3)", "– (92.9: not comparable)"]
+    assert cells["Mine"] == ["–", "–"]
+    assert ("Percent.  " in render(beside, "markdown")) == (not values)
+    found = json.loads(render(beside, "json"))["expected"]
+    assert {"row": "PixMix", "column": "clean/error", "value": 0.203, "verdict": "", "reason": ""} in found
+    assert "PixMix,Clean,clean/error,Error,percent,lower,,,,,,,20.3," in render(beside, "csv").splitlines()
+
+
+def test_an_undefined_entry_shows_the_published_number():
+    column = Column.of("clean/error")
+    seen = [Observation(row="PixMix", column=column, seed=0, value=None, undefined="is undefined for 9 predictions")]
+    table = metric_table("t", ["PixMix"], [column], seen)
+
+    text = render(compare(table, published_table("table-3"), lambda row: AS_PUBLISHED), "markdown")
+
+    assert "| undefined (20.3) |" in text
+
+
 def test_another_recipe_gets_the_number_but_no_verdict():
     ours = table_of({("PixMix", "clean/error"): [0.203, 0.203]}, ["clean/error"])
     other = Recipe(kind="not comparable", reasons=("epochs 2 instead of 100",))
