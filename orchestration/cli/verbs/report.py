@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, echo_damage, echo_err, emit
+from orchestration.errors import read_all
 from orchestration.planning.lookup import recorded
 from orchestration.planning.sweep_records import recorded_otherwise
 from orchestration.results.figures.registry import KINDS, check_kind, check_suffix, draw_figure, write_figure
@@ -45,29 +47,47 @@ def report(
     return EXIT_DONE
 
 
-def figure(
-    choice: options.SweepOptions,
-    places: options.PlaceOptions,
-    kind: Annotated[str, typer.Option("--kind", help=f"Kind of figure: {', '.join(KINDS)}.")],
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Which figure is drawn, and where it is written."""
+
+    kind: Annotated[str, typer.Option("--kind", help=f"Kind of figure: {', '.join(KINDS)}.")]
     output: Annotated[
         Path | None,
         typer.Option(
             "--output", "-o", help="Output file: .pdf, .png or .svg; replaced if there [SWEEP-KIND.pdf here]."
         ),
-    ] = None,
+    ] = None
     column: Annotated[
         list[str] | None,
         typer.Option("--column", help="Column to show, as in the sweep: c/error. Repeat it: pareto takes two."),
-    ] = None,
-    as_json: options.Json = False,
+    ] = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to show."""
+        return tuple(self.column or ())
+
+    def check(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+        if self.kind is not None:  # which it is while the option is missing
+            read_all(
+                lambda: check_kind(self.kind, self.columns),
+                lambda: None if self.output is None else check_suffix(self.output),
+            )
+
+
+def figure(
+    choice: options.SweepOptions, places: options.PlaceOptions, asked: FigureOptions, as_json: options.Json = False
 ) -> int:
     """Write one figure of a sweep as PDF, PNG or SVG, from the recorded results. Runs nothing."""
-    columns = tuple(column or ())
-    check_kind(kind, columns)
-    if output is not None:
-        check_suffix(output)
+    kind, columns = asked.kind, asked.columns
     opened = options.open_sweep(choice, places, is_only_read=True)
-    path = output or Path(f"{opened.resolved.label}-{kind}.pdf")
+    path = asked.output or Path(f"{opened.resolved.label}-{kind}.pdf")
     write_figure(draw_figure(opened.resolved, opened.store, kind, columns), path)
     document = {
         "sweep": opened.resolved.label,

@@ -6,12 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from augment.lookup.parameters import nearest
+
 Part = Mapping[str, Any]
 """What `orchestration.results.report.content.part_content` gives of a table."""
 
 
 class NotDrawn(Exception):
-    """What is recorded, or what was asked for, cannot be drawn; the message says why and what can."""
+    """What is recorded, or what was asked for, cannot be drawn; each reason says why and what can.
+
+    Args:
+        reasons: One or more sentences.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        self.reasons = reasons
+        super().__init__("; ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +47,19 @@ def drawn_rows(part: Part) -> list[str]:
     return list(dict.fromkeys(row for rows in found for row in rows))
 
 
-def column_places(part: Part, wanted: Sequence[str]) -> list[int]:
+def column_places(part: Part, wanted: Sequence[str], *, also: Sequence[str] = ()) -> list[int]:
     """Return the places of columns in the table.
 
+    Args:
+        also: What else is wrong with them.
+
     Raises:
-        NotDrawn: If a column is not in the table.
+        NotDrawn: With each column that is not in the table, and what else is wrong.
     """
     known = [column["column"] for column in part["table"]["columns"]]
-    for column in wanted:
-        if column not in known:
-            raise NotDrawn(f"the table has no column '{column}'; its columns: {', '.join(dict.fromkeys(known))}")
+    reasons = [f"the table has no column '{each}'{nearest(each, set(known))}" for each in wanted if each not in known]
+    if reasons or also:
+        raise NotDrawn(*reasons, *also)
     return [known.index(column) for column in wanted]
 
 

@@ -54,10 +54,9 @@ def _places(part: Part, columns: Sequence[str]) -> tuple[int, int]:
     known = table["columns"]
     if table["rank_along"] != "column" or len(known) < 2:
         raise NotDrawn("two metrics against each other need a table of rows by two metrics or more")
-    if len(columns) == 1:
-        raise NotDrawn(f"two columns are drawn against each other, but only {columns[0]} is given; give another one")
     if columns:
-        first, second = column_places(part, columns)
+        alone = f"two columns are drawn against each other, but only {columns[0]} is given; give another one"
+        first, second = column_places(part, columns, also=[alone] if len(columns) == 1 else ())
         return first, second
     other = next((j for j, column in enumerate(known) if column["axis"] != known[0]["axis"]), 1)
     return 0, other

@@ -81,7 +81,7 @@ def draw_figure(resolved: ResolvedSweep, store: Results, kind: str, columns: Seq
         try:
             return KINDS[kind].draw(part_content(resolved, table, results), columns)
         except NotDrawn as error:
-            raise _refused(f"kind {kind}", f"{error}") from error
+            raise InputError("figure", [Mistake(where=f"kind {kind}", text=each) for each in error.reasons]) from error
 
 
 def write_figure(figure: Any, path: Path) -> None:

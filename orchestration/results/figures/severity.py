@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from augment.lookup.parameters import did_you_mean
 from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, drawn_rows, scaled, unit_of
 from orchestration.results.figures.paper import legend_below, new_figure, styles_of
 
@@ -19,7 +20,9 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     if not known:
         raise NotDrawn("no benchmark is recorded in several severities")
     if columns and columns[0] not in known:
-        raise NotDrawn(f"'{columns[0]}' is not recorded in several severities; what is: {', '.join(known)}")
+        is_column = columns[0] in {column["column"] for column in part["table"]["columns"]}
+        close = "" if is_column else did_you_mean(columns[0], known)
+        raise NotDrawn(f"'{columns[0]}' is not recorded in several severities{close}; what is: {', '.join(known)}")
     chosen = known[columns[0]] if columns else next(iter(known.values()))
     figure = new_figure(3.4)
     axes = figure.add_subplot()

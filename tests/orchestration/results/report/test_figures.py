@@ -126,6 +126,31 @@ def test_what_cannot_be_asked_for_is_one_clear_error(
     assert "figure: 1 mistake" in message
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--kind", "pareto", "--column", "clean/eror"],
+            ["has no column 'clean/eror' (did you mean 'clean/error'?)", "only clean/eror is given; give another one"],
+        ),
+        (
+            ["--kind", "heatmap", "--column", "clean/eror", "--column", "c/eror"],
+            ["has no column 'clean/eror' (did you mean", "has no column 'c/eror' (did you mean"],
+        ),
+        (["--kind", "radr", "-o", "f.jpeg"], ["(did you mean 'radar'?)", "but ends with '.jpeg'"]),
+        (["--kind", "severity", "--column", "c-generatd/error"], ["severities (did you mean 'c-generated/error'?)"]),
+    ],
+)
+def test_all_that_is_wrong_with_a_figure_is_reported_at_once_with_what_was_meant(
+    options: list[str], says: list[str], recorded_store: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert figure(recorded_store("table-3", "smoke"), "table-3", *options) == 2
+
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.split(": ")[-1].startswith(str(len(says)))
+    assert all(any(text in line for line in lines) for text in says), lines
+
+
 def test_what_is_not_recorded_cannot_be_drawn(recorded_store: Recorded) -> None:
     folder = recorded_store("table-10", "smoke")
 
