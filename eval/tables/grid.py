@@ -144,6 +144,7 @@ class Table:
         merges_groups: Whether the columns of a group share one cell ("20.3 / 31.1").
         undefined: (row, column) position of an entry that was evaluated but has no value -> why.
         expected: (row, column) position without an entry -> what was published there.
+        name: What the table is called where a title cannot be: the name of its sweep, or "".
     """
 
     title: str
@@ -157,6 +158,7 @@ class Table:
     notes: tuple[str, ...] = field(default=())
     undefined: Mapping[tuple[int, int], str] = field(default_factory=dict)
     expected: Mapping[tuple[int, int], Reference] = field(default_factory=dict)
+    name: str = ""
 
     def __post_init__(self) -> None:
         shape = {len(row) for row in self.entries}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from eval.tables.column import Column
 from eval.tables.grid import Observation, Table
 from eval.tables.layouts import metric_table, pair_grid, set_table
 from orchestration.sweeps.model import Point, Sweep, spoken_value
+from orchestration.sweeps.sweep_file import TableSpec
 
 
 def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequence[Column] = ()) -> Table:
@@ -22,7 +24,11 @@ def laid_out(sweep: Sweep, observations: Iterable[Observation], *, columns: Sequ
     """
     if sweep.table is None:
         raise ValueError(f"sweep '{sweep.name}' is a union; `sweep_tables` gives the tables of its parts")
-    layout, axes = sweep.table.layout, sweep.table.matrix
+    return replace(_laid_out(sweep, sweep.table, observations, columns), name=" ".join([sweep.label, *_set(sweep)]))
+
+
+def _laid_out(sweep: Sweep, table: TableSpec, observations: Iterable[Observation], columns: Sequence[Column]) -> Table:
+    layout, axes = table.layout, table.matrix
     columns = columns or sweep.columns
     if layout == "matrix" and axes is not None:
         down = dict.fromkeys(place_of(sweep, point)[0] for point in sweep.points)
@@ -52,8 +58,12 @@ def shown_title(sweep: Sweep) -> str:
             if "dataset" in point.settings
         )
         parts.append(f"{sweep.size} size ({', '.join(datasets)})")
-    set_by_options = [text for text in sweep.overrides if not text.startswith("seeds=")]
-    return ", ".join([*parts, *([f"with {' '.join(set_by_options)}"] if set_by_options else [])])
+    return ", ".join([*parts, *([f"with {' '.join(_set(sweep))}"] if _set(sweep) else [])])
+
+
+def _set(sweep: Sweep) -> list[str]:
+    """Return what options set: "train.epochs=5"."""
+    return [text for text in sweep.overrides if not text.startswith("seeds=")]
 
 
 def place_of(sweep: Sweep, point: Point) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def write(table: Table, style: Style) -> str:
     width = max(_width(table, plain, block) for block in blocks)
     # in a document of two columns a starred table spans both; in one column it is a table like any other
     kind = "table*" if width > _COLUMN_WIDTH else "table"
-    name = _label(table.title)
+    name = _label(table)
     lines = [_packages(font)]
     for number, page in enumerate(pages):
         lines += [
@@ -87,10 +87,19 @@ def _packages(font: str | None) -> str:
     return "\n".join(lines)
 
 
-def _label(title: str) -> str:
-    """Return the name that `\\ref` takes, of the letters and digits of the title that are safe in one."""
-    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    return f"tab:{slug}" if slug else f"tab:{zlib.crc32(title.encode()):08x}"
+def _label(table: Table) -> str:
+    """Return the name that `\\ref` takes, of the letters and digits that are safe in one.
+
+    They are those of the title; of the table's name where the title has letters that are not safe, since what is left of it says
+    little and may be the same for another table.
+    """
+    is_safe = not any(letter.isalpha() and not letter.isascii() for letter in table.title)
+    slug = _slug(table.title if is_safe or not table.name else table.name)
+    return f"tab:{slug or f'{zlib.crc32(table.title.encode()):08x}'}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _width(table: Table, plain: Sequence[Sequence[str]], columns: Sequence[int]) -> float:

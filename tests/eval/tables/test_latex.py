@@ -81,6 +81,16 @@ def test_a_title_without_latin_letters_has_a_label_too() -> None:
     assert re.search(r"\\label\{tab:[0-9a-f]{8}\}", render(table_of(["a", "b"], title="Ä ≥ Ö"), "latex"))
 
 
+@pytest.mark.parametrize(
+    ("title", "label"),
+    [("表 5：1 个", "my-sweep-train-epochs-5"), ("Größe 7", "my-sweep-train-epochs-5"), ("Size > 7 ± 1", "size-7-1")],
+)
+def test_a_title_with_letters_that_no_label_takes_is_called_by_the_sweep(title: str, label: str) -> None:
+    table = replace(table_of(["a", "b"], title=title), name="my-sweep train.epochs=5")
+
+    assert rf"\label{{tab:{label}}}" in render(table, "latex")
+
+
 def test_no_label_is_taken_for_a_command() -> None:
     r"""`\\` takes a bracket or an asterisk that follows for its own; the default encoding prints < as another sign."""
     text = render(table_of(["[2] ours", "*a*", "a<b>c|d", "`q`"]), "latex")

@@ -24,6 +24,7 @@ from orchestration.results.table import sweep_tables
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides
+from orchestration.sweeps.overrides import parse_overrides
 from tests.fakes.records import make_report, make_training
 
 DIGEST = "d" * 64
@@ -194,6 +195,14 @@ def test_a_matrix_has_one_factor_down_and_one_across(store: ResultsStore) -> Non
     assert table.rows == ("5", "4", "3")
     shown = [[entry.summary.mean if entry else None for entry in row] for row in table.entries]
     assert shown[0] == pytest.approx([0.05, 0.02, 0.05, 0.03, 0.05, 0.04])
+
+
+def test_a_table_has_the_name_of_its_sweep_and_what_options_set() -> None:
+    changed = load_sweep("demo", size="smoke", overrides=parse_overrides(["train.epochs=2"], seeds="0,1"))
+
+    (table,) = sweep_tables(changed, {})
+
+    assert table.name == "demo-smoke train.epochs=2"
 
 
 def test_a_union_has_one_table_for_each_part(store: ResultsStore) -> None:
