@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from augment.lookup.wording import count
+
 PROGRAM: Final = "dreamgrid"
 
 
@@ -56,8 +58,11 @@ class InputError(SweepError):
     def __init__(self, subject: str, mistakes: Sequence[Mistake]) -> None:
         self.subject = subject
         self.mistakes = tuple(mistakes)
-        count = f"{len(self.mistakes)} mistakes" if len(self.mistakes) > 1 else "1 mistake"
-        super().__init__("\n".join([f"{subject}: {count}", *(f"  {mistake}" for mistake in self.mistakes)]))
+        super().__init__(
+            "\n".join(
+                [f"{subject}: {count(len(self.mistakes), 'mistake')}", *(f"  {mistake}" for mistake in self.mistakes)]
+            )
+        )
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Mistake, ...]]]:
         return type(self), (self.subject, self.mistakes)

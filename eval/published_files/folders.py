@@ -12,6 +12,7 @@ from PIL import Image
 
 from augment.files.decode import UndecodableImage, decode_image
 from augment.files.walk import ImageFolderError, class_folders, walk_images
+from augment.lookup.wording import count
 from eval.published_files.layout import RENDITION_CLASSES, images_per_set
 from eval.published_files.sets import PublishedFilesError, PublishedSet, need_folder
 
@@ -44,7 +45,7 @@ def corrupted_folders(
     missing = [f"{kind}/{level}" for kind in kinds for level in severities if not (folder / kind / str(level)).is_dir()]
     if missing:
         raise PublishedFilesError(
-            f"'{folder}' lacks {len(missing)} folders of corrupted images: {', '.join(missing[:20])}"
+            f"'{folder}' lacks {count(len(missing), 'folder')} of corrupted images: {', '.join(missing[:20])}"
         )
     return [
         _class_folders(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augment.files.numpy_files import map_array
 from augment.files.walk import class_folders
+from augment.lookup.wording import count
 from eval.corruptions.c.registry import CORRUPTIONS
 from eval.corruptions.cbar.registry import cbar_kinds
 from eval.perturbations.p.registry import PERTURBATIONS
@@ -43,7 +44,7 @@ def verify_folder(name: str, data_root: Path, labels_of: Labels) -> str:
             images.load(row, row + 1)
     total = sum(len(images) for images in sets)
     checksums = "checksums as published" if name in FILE_MD5 else "no published checksums"
-    return f"{len(sets)} sets, {total} entries, {checksums}"
+    return f"{count(len(sets), 'set')}, {total} entries, {checksums}"
 
 
 def published_corruptions(

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import yaml
 
+from augment.lookup.wording import count
 from eval.tables.column import Column
 from eval.tables.published.tables import PublishedValue
 from eval.tables.statistics import FEWEST_TESTED, equivalence_p, mean_of, one_sided_p, sample_std, t_quantile
@@ -53,7 +54,7 @@ class Verdict:
             return self.outcome
         if self.more_seeds is None:
             return "undecided"
-        return f"undecided (about {self.more_seeds} more seed{'s' if self.more_seeds > 1 else ''})"
+        return f"undecided (about {count(self.more_seeds, 'more seed')})"
 
 
 def tolerance_for(column: Column) -> Tolerance:

@@ -180,8 +180,3 @@ def _blocks(rows: Sequence[Sequence[str]], header: Sequence[str], width: int) ->
                 lines.append(f"{name if not place else '':<{side}}{text}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
-
-
-def count(number: int, noun: str) -> str:
-    """Return "1 cell", "2 cells"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

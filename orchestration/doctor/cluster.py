@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from augment.lookup.parameters import first_line
+from augment.lookup.wording import count
 from clusters import probe as module
 from clusters.connect import connect
 from clusters.errors import ClusterError
@@ -112,7 +113,7 @@ def evaluate(answers: Sequence[NodeAnswer], *, here: Mapping[str, Any], settings
     findings += [finding for finding in gpus if finding.state != "fine"]
     if not findings:
         names = ", ".join(answer.name for answer in answers)
-        findings.append(Finding(what="cluster", state="fine", detail=f"{len(answers)} nodes checked: {names}"))
+        findings.append(Finding(what="cluster", state="fine", detail=f"{count(len(answers), 'node')} checked: {names}"))
     return findings + [finding for finding in gpus if finding.state == "fine"]
 
 

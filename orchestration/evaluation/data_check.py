@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from augment.files.published import Identified
 from augment.files.trial import tried_images_in
 from augment.lookup.parameters import nearest
+from augment.lookup.wording import count
 from augment.mixing_sets.from_files.published import PIXMIX_FOLDER, PixMixImagesConfig, pixmix_files, pixmix_images
 from augment.mixing_sets.from_files.random_images import RANDOM_IMAGES_FILE, random_images_file
 from eval.benchmarks.suite.files import files_identity
@@ -134,12 +135,14 @@ def _mixing_images(name: str, settings: Settings) -> Line:
     config, root = PixMixImagesConfig(), settings.data_root
     if not (root / name).is_dir():
         return {"name": name, "state": MISSING, "detail": f"not in {root}: unpack {name}.tar there"}
-    detail = f"{len(pixmix_images(config, root))} images"
+    detail = count(len(pixmix_images(config, root)), "image")
     return _line(name, detail, _compared(name, root), pixmix_files(config, root))
 
 
 def _random_images(name: str, settings: Settings) -> Line:
-    return _line(name, f"{len(random_images(settings.data_root))} images", "", random_images_file(settings.data_root))
+    return _line(
+        name, count(len(random_images(settings.data_root)), "image"), "", random_images_file(settings.data_root)
+    )
 
 
 def _outlier_set(name: str, settings: Settings) -> Line:
@@ -148,7 +151,9 @@ def _outlier_set(name: str, settings: Settings) -> Line:
         what = f"not in {settings.data_root}: {IMAGE_SETS[name].folders[0]} ({IMAGE_SETS[name].what})"
         return {"name": name, "state": MISSING, "detail": what}
     number = len(tried_images_in(folder, f"outlier set {name!r}").files)
-    return _line(name, f"{number} images", "", files_identity("ood", {"sets": [name]}, "", settings.data_root)[name])
+    return _line(
+        name, count(number, "image"), "", files_identity("ood", {"sets": [name]}, "", settings.data_root)[name]
+    )
 
 
 def _released(name: str, settings: Settings) -> Line:
@@ -163,7 +168,7 @@ def _released(name: str, settings: Settings) -> Line:
             "state": BROKEN,
             "detail": f"{released.path(settings.data_root)}: {found.reason}; download it again",
         }
-    return _line(name, f"{len(read_contents(released.path(settings.data_root)).tensors)} tensors", "", found)
+    return _line(name, count(len(read_contents(released.path(settings.data_root)).tensors), "tensor"), "", found)
 
 
 def _compared(name: str, root: Path) -> str:

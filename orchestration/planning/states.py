@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from augment.lookup.wording import count
 from orchestration.cells.cell import PlannedCell
 
 State = Literal["done", "running", "failed", "damaged", "trained", "waiting"]
@@ -42,4 +43,4 @@ def counts_text(cells: Sequence[PlannedCell], states: Sequence[State]) -> str:
     counts = Counter(states)
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
     within = f", {len(cells) - supporting} of them in the table" if supporting else ""
-    return f"{len(cells)} cell{'s' * (len(cells) != 1)}{within}: {', '.join(parts) or 'none'}"
+    return f"{count(len(cells), 'cell')}{within}: {', '.join(parts) or 'none'}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.heavy import pandas
+from augment.lookup.wording import count
 from eval.tables.formats.registry import render_all
 from eval.tables.grid import Table
 from orchestration.cells.catalogue import builtin_catalogue
@@ -72,7 +73,7 @@ class LoadedSweep:
         return "\n".join(
             [
                 f"{self.resolved.label}: {self.resolved.sweep.title}",
-                f"{done} of {len(cells)} cells recorded",
+                f"{done} of {count(len(cells), 'cell')} recorded",
                 ".plan()  .results()  .table()  .figure()",
             ]
         )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from augment.lookup.wording import count
 from eval.tables.grid import MARKS, ColumnSpec, Entry, Table, is_same_part, shown_value
 from eval.tables.shades import column_noise, shade
 from eval.tables.statistics import FEWEST_TESTED
@@ -184,7 +185,7 @@ def _moves(changes: Sequence[Change], verb: str) -> str:
             clauses.append(f"{says} {_listed([f'{_name(each.spec)} from {each.numbers}' for each in named])}")
     more = len(changes) - len(strongest)
     if more:
-        clauses.append(f"{verb} {more} more column{'s' if more > 1 else ''}")
+        clauses.append(f"{verb} {count(more, 'more column')}")
     return clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, and {clauses[-1]}"
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from augment.heavy import rich
 from augment.lookup.parameters import first_line
+from augment.lookup.wording import count
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.engine.observer import CellState, RunObserver, RunStatus
 from orchestration.engine.resources import Resources
@@ -94,7 +95,7 @@ class LineProgress(RunObserver):
         with self._lock:
             self._progress = RunProgress(plan.to_run, self._estimates)
             done = sum(cell.is_done for cell in plan.cells)
-            self._write(f"{plan.sweep}: {len(plan.to_run)} cells to run, {done} done")
+            self._write(f"{plan.sweep}: {count(len(plan.to_run), 'cell')} to run, {done} done")
             for line in missing_lines(plan):
                 self._write(line)
 

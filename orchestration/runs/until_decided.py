@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from augment.lookup.wording import count
 from eval.tables.grid import Table
 from orchestration.cells.resolve import resolve_sweep
 from orchestration.cells.resolved import ResolvedSweep
@@ -186,4 +187,7 @@ def _ending(made: SweepRun, look: Look, number: int) -> str:
 
 
 def _listed(look: Look) -> str:
-    return "; ".join(f"{row} ({len(found)} verdicts, {look.seeds[row]} seeds)" for row, found in look.undecided.items())
+    return "; ".join(
+        f"{row} ({count(len(found), 'verdict')}, {count(look.seeds[row], 'seed')})"
+        for row, found in look.undecided.items()
+    )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from augment.lookup.wording import count
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_DONE, EXIT_REFUSED, columns, echo, echo_damage, echo_err, emit
 from orchestration.doctor.cluster import examine_cluster
@@ -82,7 +83,7 @@ def sync(
         document,
         lambda: "\n".join(
             [
-                *(f"{name}: {number} cells" for name, number in synced.items()),
+                *(f"{name}: {count(number, 'cell')}" for name, number in synced.items()),
                 f"tracking: {scrubbed(settings.tracking)}",
             ]
         ),

@@ -14,6 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from augment.compound import config_for, method_for
+from augment.lookup.wording import count
 from augment.mixing_sets.build import MixingSetFile, ensure_mixing_set, open_mixing_set
 from augment.mixing_sets.images import contact_sheet, enlarged, treated_rows
 from augment.mixing_sets.registry import MIXING_SETS, mixing_set_for
@@ -118,11 +119,11 @@ def preview_set(
         file = _ensure_set(name, settings, params, num_images=num_images, side=side or 64, channels=3, seed=seed)
         shown = open_mixing_set(file)
         across, gap = math.isqrt(len(shown) - 1) + 1, 0
-        echo_err(f"{len(shown)} images of '{name}' in {output}")
+        echo_err(f"{count(len(shown), 'image')} of '{name}' in {output}")
     else:
         shown = _mixed(name, on, method, settings, params, num_images=num_images, side=side, rows=rows, seed=seed)
         across, gap = 1 + SHOWN_REPEATS, zoom
-        echo_err(f"{rows} images of '{on}' by '{method}' with '{name}' in {output}")
+        echo_err(f"{count(rows, 'image')} of '{on}' by '{method}' with '{name}' in {output}")
     contact_sheet(enlarged(shown, zoom), output, across, gap_px=gap)
     return EXIT_DONE
 
@@ -200,7 +201,7 @@ def progress_lines(name: str, clock: Callable[[], float] = time.monotonic) -> Ca
         nonlocal last
         if clock() - last >= SECONDS_BETWEEN_LINES:
             last = clock()
-            echo_err(f"mixing set '{name}': {done} of {total} images")
+            echo_err(f"mixing set '{name}': {done} of {count(total, 'image')}")
 
     return report
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final, cast
 import typer
 
 from augment.lookup.parameters import nearest
+from augment.lookup.wording import count
 from orchestration.cells.cell import Mode, Plan, PlannedCell
 from orchestration.cells.checks.tables import unmatched_tables
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
+from orchestration.cli.output import EXIT_DONE, columns, echo_damage, echo_err, emit
 from orchestration.cli.parsing import checked
 from orchestration.errors import InputError, Mistake, command
 from orchestration.planning.costs.estimate import PlanCost, estimate, recorded_seconds

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from augment.lookup.wording import count
 from clusters.ray_api.address import check_address
 from clusters.storage.open import check_storage
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, count, drawing_stream, echo_err, emit
+from orchestration.cli.output import EXIT_CELLS_FAILED, EXIT_DONE, columns, drawing_stream, echo_err, emit
 from orchestration.errors import command
 from orchestration.runs.progress import progress_for
 from orchestration.runs.screening.request import ScreenOptions

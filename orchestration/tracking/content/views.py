@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from augment.lookup.wording import count
 from eval.tables.formats.markdown import markdown_text
 from orchestration.tracking.content.tracked_values import TrackedSweep
 
@@ -85,7 +86,7 @@ def sweep_note(sweep: TrackedSweep, experiment_id: str, run_id: str, grid: str) 
     rest = f"\n\n... the whole grid: {grid_link(experiment_id, run_id)}"
     if len(head) + len(grid) > LONGEST_NOTE:
         grid = grid[: LONGEST_NOTE - len(head) - len(rest)].rpartition("\n")[0] + rest
-    return head + (grid or f"{len(sweep.cells)} cells; the grid follows when they are done.")
+    return head + (grid or f"{count(len(sweep.cells), 'cell')}; the grid follows when they are done.")
 
 
 def _links(sweep: TrackedSweep, experiment_id: str, run_id: str) -> str:

@@ -162,7 +162,7 @@ def test_folders_with_missing_classes_severities_or_images_are_refused(
     tmp_path: Path, write_classes: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_classes(tmp_path / "fog" / "3", 64)
-    with pytest.raises(PublishedFilesError, match="lacks 1 folders of corrupted images: fog/4"):
+    with pytest.raises(PublishedFilesError, match="lacks 1 folder of corrupted images: fog/4"):
         corrupted_folders(tmp_path, ("n01", "n02"), kinds=("fog",), severities=(3, 4))
     with pytest.raises(PublishedFilesError, match=r"lacks \['n09'\] \(1\) and has unknown \['n02'\]"):
         corrupted_folders(tmp_path, ("n01", "n09"), kinds=("fog",), severities=(3,))

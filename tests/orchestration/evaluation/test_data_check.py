@@ -53,7 +53,7 @@ def test_what_nothing_shows_to_be_published_is_called_own_files(
     Image.new("RGB", (8, 8)).save(tmp_path / "iSUN" / "a.png")
     assert _verified(capsys, tmp_path, "isun") == (
         0,
-        {"isun": ("own files", "1 images; no checksum of isun is published")},
+        {"isun": ("own files", "1 image; no checksum of isun is published")},
     )
 
 

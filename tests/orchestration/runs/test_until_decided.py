@@ -87,7 +87,7 @@ def seeds_of(folder: Path) -> Mapping[str, int]:
 def test_an_undecided_verdict_gets_seeds_until_it_is_decided(run: Verb, tmp_path: Path) -> None:
     said = run("--looks", "5")
 
-    assert re.search(r"look 1 of 5: undecided: .*PixMix \(1 verdicts, 3 seeds\).*; adding seeds", said)
+    assert re.search(r"look 1 of 5: undecided: .*PixMix \(1 verdict, 3 seeds\).*; adding seeds", said)
     assert "every verdict is decided after look 2" in said
     assert seeds_of(tmp_path) == {"baseline": 4, "pixmix": 4}
 
@@ -103,7 +103,7 @@ def test_the_budget_ends_it_before_seeds_are_added(run: Verb, tmp_path: Path) ->
     said = run("--looks", "5", "--budget-hours", "0.001")
 
     assert "more device-hours would exceed the budget" in said
-    assert "PixMix (1 verdicts, 3 seeds)" in said
+    assert "PixMix (1 verdict, 3 seeds)" in said
     assert seeds_of(tmp_path) == {"baseline": 3, "pixmix": 3}
 
 

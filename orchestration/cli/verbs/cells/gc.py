@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from augment.lookup.wording import count
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, echo_err, emit
+from orchestration.cli.output import EXIT_DONE, columns, echo_damage, echo_err, emit
 from orchestration.errors import InputError, Mistake
 from orchestration.results.collection import Collection, Unwanted, collection, record_label
 from orchestration.results.collection import delete as delete_cells

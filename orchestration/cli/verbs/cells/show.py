@@ -11,11 +11,12 @@ import msgspec
 import typer
 
 from augment.lookup.parameters import nearest
+from augment.lookup.wording import count
 from eval.tables.column import Column, value_text
 from orchestration.cells.cell import Plan, PlannedCell
 from orchestration.cells.evaluated_in import evaluated_in
 from orchestration.cli import options
-from orchestration.cli.output import EXIT_DONE, columns, count, echo_damage, emit
+from orchestration.cli.output import EXIT_DONE, columns, echo_damage, emit
 from orchestration.cli.verbs.cells.cell_ids import CellId, find_cell
 from orchestration.cli.verbs.cells.gc import collect
 from orchestration.cli.verbs.cells.register_model import register_model
