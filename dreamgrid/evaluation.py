@@ -14,12 +14,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from augment.heavy import pandas
+from augment.lookup.wording import count
 from eval.inference.precision import EvaluationPrecision
 from orchestration.cli.output import columns
 from orchestration.evaluation.evaluate import document_of
 from orchestration.evaluation.in_process import evaluate_model
 from orchestration.evaluation.progress import OnProgress, TotalProgress
-from orchestration.results.evaluation_lines import EVALUATION_HEAD, evaluation_notes, evaluation_rows, main_numbers
+from orchestration.results.evaluation_lines import (
+    EVALUATION_HEAD,
+    evaluation_notes,
+    evaluation_rows,
+    further_notes,
+    main_numbers,
+    marking_notes,
+    missing_lines,
+)
 from orchestration.settings import read_settings
 
 _SHOWN: Final = 4
@@ -69,16 +78,28 @@ class Report:
         lines = [
             self._title,
             f"{', '.join(numbers[:_SHOWN])}{more}; " * bool(numbers)
-            + f"{len(self.metrics)} metrics of {len(document['reports'])} benchmarks",
+            + f"{count(len(self.metrics), 'metric')} of {count(len(document['reports']), 'benchmark')}",
             *(f"missing: {', '.join(names)}: {reason}" for reason, names in reasons.items()),
-            ".metrics  .missing  .document  .to_frame()  print() for a table",
+            ".metrics  .missing  .notes  .document  .to_frame()  print() for a table",
         ]
         return "\n".join(lines)
 
     def __str__(self) -> str:
         rows = evaluation_rows(self.document)
         table = [columns(rows, header=EVALUATION_HEAD, right=(2, 4))] if rows else []
-        return "\n".join([self._title, *table, *evaluation_notes(self.document)])
+        return "\n".join([self._title, *table, *self._short_notes])
+
+    @property
+    def notes(self) -> list[str]:
+        """Everything that must be known of the numbers, a line each."""
+        return evaluation_notes(self.document)
+
+    @property
+    def _short_notes(self) -> list[str]:
+        """The notes that mark values, what is missing, and how to see the other notes."""
+        further = further_notes(self.document)
+        more = [f"{count(len(further), 'more note')} on how the values came about: .notes"] if further else []
+        return [*marking_notes(self.document), *missing_lines(self.document), *more]
 
     @property
     def _title(self) -> str:
@@ -91,7 +112,7 @@ class Report:
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in evaluation_rows(document)
         )
-        notes = "<br>".join(map(escape, evaluation_notes(document)))
+        notes = "<br>".join(map(escape, self._short_notes))
         title = escape(f"{document['checkpoint']} on {document['dataset']}")
         table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n"
         return f"<table>\n<caption>{title}</caption>\n{table}</table>\n<p>{notes}</p>\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from eval.benchmarks.registry import benchmark_for
@@ -42,31 +42,57 @@ def main_numbers(document: Mapping[str, Any]) -> list[str]:
 
 
 def evaluation_notes(document: Mapping[str, Any]) -> list[str]:
-    """Return "note: ..." for what must be known of the numbers, and "missing: ..." for benchmarks that failed, with why."""
-    remarks = []
-    for report in document["reports"]:
-        if "small" in report["marks"] and "small_sets" not in report["notes"]:
-            remarks.append(f"{report['benchmark']}: {MARKS['small']}")
-        remarks += [f"{report['benchmark']}: {remark}" for remark in _remarks(report["notes"])]
-    notes = [f"note: {note}" for note in (*document["notes"], *remarks)]
-    return notes + [f"missing: {name}: {reason}" for name, reason in document["missing"].items()]
+    """Return what must be known of the numbers, those that mark values first; then benchmarks that failed, with why."""
+    return [*marking_notes(document), *further_notes(document), *missing_lines(document)]
 
 
-def _remarks(notes: Mapping[str, Any]) -> list[str]:
-    """Return what of a benchmark's notes a reader of its numbers must know."""
+def marking_notes(document: Mapping[str, Any]) -> list[str]:
+    """Return "note: ..." for what marks values, and for what is not as published; equal notes of several benchmarks are one."""
+    marking = ((report["benchmark"], _marks(report)) for report in document["reports"])
+    return [*(f"note: {note}" for note in document["notes"]), *_together(marking)]
+
+
+def further_notes(document: Mapping[str, Any]) -> list[str]:
+    """Return "note: ..." for how values came about; equal notes of several benchmarks are one."""
+    return _together((report["benchmark"], _further(report["notes"])) for report in document["reports"])
+
+
+def missing_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return "missing: ..." for benchmarks that failed, with why."""
+    return [f"missing: {name}: {reason}" for name, reason in document["missing"].items()]
+
+
+def _together(remarks: Iterable[tuple[str, list[str]]]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for benchmark, texts in remarks:
+        for text in texts:
+            found.setdefault(text, []).append(benchmark)
+    return [f"note: {', '.join(benchmarks)}: {text}" for text, benchmarks in found.items()]
+
+
+def _marks(report: Mapping[str, Any]) -> list[str]:
+    """Return what makes a benchmark's values other than they seem: on which images they are, and which are undefined."""
+    notes = report["notes"]
     remarks = ["generated images, not published files"] if notes.get("generated") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
-    remarks += [*size_remarks(notes), *computing_remarks(notes)]
+    if "small" in report["marks"] or "small_sets" in notes:
+        remarks.append(MARKS["small"])
+    remarks += computing_remarks(notes)
     remarks += [f"{name}: {what} (left out)" for name, what in notes.get(LEFT_OUT, {}).items()]
     remarks += [f"refused and not in the means: {why}" for why in notes.get(REFUSED_SETS, {}).values()]
     for name, each in notes.get("files", {}).items():
         if each["are"] == "own":
             remarks.append(f"own files: {name}: {each['reason']}")
+    return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
+
+
+def _further(notes: Mapping[str, Any]) -> list[str]:
+    remarks = size_remarks(notes)
     if "frost" in notes:
         remarks.append(f"frost from {notes['frost']}")
     if "baseline" in notes:
         remarks.append(f"normalised by the baseline {notes['baseline']!r}")
     if "gradient_masking" in notes:
         remarks.append(f"gradient masking: {notes['gradient_masking']}")
-    return remarks + [f"{name} is undefined: it {reason}" for name, reason in notes.get("missing", {}).items()]
+    return remarks

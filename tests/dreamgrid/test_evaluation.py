@@ -199,6 +199,48 @@ def test_numbers_are_in_the_repr_and_all_of_them_in_what_is_printed(network: nn.
     assert "note: c-generated: generated images, not published files" in str(report)
 
 
+def test_what_is_printed_has_the_notes_that_mark_values_and_says_where_the_others_are() -> None:
+    def report(name: str, **notes: object) -> dict[str, object]:
+        generated = {"generated": True, "limited": {"used": 20, "of": 355}, **notes}
+        metrics = {"error": {"value": 0.25, "n": 20}}
+        return {"shown_as": name, "benchmark": name, "marks": [], "metrics": metrics, "notes": generated}
+
+    made = dreamgrid.Report(
+        {
+            "checkpoint": "mine",
+            "dataset": "digits",
+            "axes": ["corruption"],
+            "notes": ["ood: left out"],
+            "missing": {"pgd": "no gradient"},
+            "reports": [
+                report("c-generated", small_sets={"fog": 20, "snow": 20}, frost="procedural ice"),
+                report("cbar-generated"),
+            ],
+        }
+    )
+
+    assert str(made).splitlines()[5:] == [
+        "note: ood: left out",
+        "note: c-generated, cbar-generated: generated images, not published files",
+        "note: c-generated, cbar-generated: limited to 20 of 355 images",
+        "note: c-generated: from a set of fewer than 100 images",
+        "missing: pgd: no gradient",
+        "2 more notes on how the values came about: .notes",
+    ]
+    assert [line for line in made.notes if line not in str(made)] == [
+        "note: c-generated: sets of fewer than 100 images: fog (20), snow (20)",
+        "note: c-generated: frost from procedural ice",
+    ]
+    assert "2 more notes" in made._repr_html_()
+
+
+def test_the_repr_counts_one_metric_of_one_benchmark() -> None:
+    reports = [{"shown_as": "clean", "benchmark": "clean", "metrics": {"error": {"value": 0.25, "n": 9}}}]
+    made = dreamgrid.Report({"checkpoint": "m", "dataset": "digits", "axes": [], "missing": {}, "reports": reports})
+
+    assert repr(made).splitlines()[1] == "Clean Error 25.00 %; 1 metric of 1 benchmark"
+
+
 def test_the_repr_shows_the_first_numbers_alone() -> None:
     reports = [
         {"shown_as": name, "benchmark": name, "metrics": {"error": {"value": 0.25, "n": 9}}}
