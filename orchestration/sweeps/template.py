@@ -30,6 +30,8 @@ axes:
     - {{row: Baseline, method: baseline}}
     - {{row: Cutout, method: cutout}}
     - {{row: PixMix, method: pixmix, params: {{max_rounds: 4, beta: 3}}}}
+    # Numbers of another suite, after `dreamgrid import results.csv --format openood --name theirs --dataset digits`:
+    # - {{row: Theirs, imported: theirs}}
 
 seeds: [0, 1]  # every row is trained once per seed; more seeds make differences certain
 

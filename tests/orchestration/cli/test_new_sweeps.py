@@ -29,6 +29,24 @@ def test_a_new_sweep_plans_and_fits_the_schema_it_names(tmp_path: Path, capsys: 
     assert f"dreamgrid run '{path}' --smoke" in printed
 
 
+def test_the_row_of_imported_results_works_once_it_is_no_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("theirs.csv").write_text("dataset,FPR@95,AUROC,AUPR_IN,AUPR_OUT,ACC\nsvhn,50.0,86.0,84.0,85.0,94.5\n")
+    given = ["--format", "openood", "--name", "theirs", "--dataset", "digits", "--storage", "storage"]
+    assert main(["new", "mine.yaml"]) == 0
+    text = Path("mine.yaml").read_text()
+    Path("mine.yaml").write_text(text.replace("# - {row: Theirs", "- {row: Theirs"))
+    assert main(["import", "theirs.csv", *given]) == 0
+    capsys.readouterr()
+
+    assert main(["table", "mine.yaml", "--storage", "storage"]) == 0
+
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "Theirs" in line and line.startswith("|")]
+    assert "5.5" in row
+
+
 def test_an_existing_file_is_left_alone_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("mine")
