@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from eval.benchmarks.suite.choose import SUITES, check_suite
+from eval.errors import EvalError
 from eval.inference.precision import PRECISIONS, EvaluationPrecision
-from orchestration.errors import InputError, Mistake
+from orchestration.errors import InputError, Mistake, read_all
 from orchestration.sweeps.model import PRECISION_PATH
 from orchestration.sweeps.overrides import parse_overrides
-
-_SUITES: Final = "full, generated, published, quick"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions:
     """Which benchmarks run, and with what."""
 
-    suite: Annotated[str | None, typer.Option("--suite", help=f"Suite of benchmarks: {_SUITES}.")] = None
+    suite: Annotated[str | None, typer.Option("--suite", help=f"Suite of benchmarks: {', '.join(SUITES)}.")] = None
     benchmarks: Annotated[
         str | None, typer.Option("--benchmarks", help="Benchmarks instead of a suite, separated by commas.")
     ] = None
@@ -61,4 +61,17 @@ class BenchmarkOptions:
         Raises:
             InputError: With every mistake of them.
         """
-        _ = self.evaluated_in
+        read_all(lambda: self.evaluated_in, self._check_chosen)
+
+    def _check_chosen(self) -> None:
+        wrong = []
+        if self.benchmarks is not None and (self.suite is not None or self.axes is not None):
+            text = "name benchmarks, or a suite with or without axes, but not both"
+            wrong.append(Mistake(where="--benchmarks", text=text))
+        if self.suite is not None:
+            try:
+                check_suite(self.suite)
+            except EvalError as error:
+                wrong.append(Mistake(where="--suite", text=str(error)))
+        if wrong:
+            raise InputError("options", wrong)

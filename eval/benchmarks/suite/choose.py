@@ -59,6 +59,16 @@ class SuiteChoice:
     notes: tuple[str, ...]
 
 
+def check_suite(name: str) -> None:
+    """Refuse a suite that does not exist.
+
+    Raises:
+        EvalError: If it is none of `SUITES`.
+    """
+    if name not in SUITES:
+        raise EvalError(f"unknown suite {name!r}{nearest(name, SUITES)}")
+
+
 def choose_suite(
     name: str, *, dataset: str, side: int, channels: int, data_root: Path, has_dataset: Callable[[str], bool]
 ) -> SuiteChoice:
@@ -77,8 +87,7 @@ def choose_suite(
     Raises:
         EvalError: If the suite is unknown.
     """
-    if name not in SUITES:
-        raise EvalError(f"unknown suite {name!r}{nearest(name, SUITES)}")
+    check_suite(name)
     families = [*_FAMILIES, *(["mnist-c"] if channels == 1 and side == GREY_DIGITS_SIDE else [])]
     benchmarks: dict[str, Mapping[str, object]] = {"clean": {}, "clean-scaled": {}}
     notes: list[str] = []

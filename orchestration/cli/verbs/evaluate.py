@@ -116,9 +116,6 @@ def _requests(
     from orchestration.evaluation.in_process import chosen_benchmarks
 
     benchmarks = selection.benchmarks
-    if benchmarks is not None and (selection.suite is not None or selection.axes is not None):
-        text = "name benchmarks, or a suite with or without axes, but not both"
-        raise InputError("options", [Mistake(where="--benchmarks", text=text)])
     chosen, notes = chosen_benchmarks(
         selection.suite,
         None if benchmarks is None else {name: {} for name in _names(benchmarks)},

@@ -194,6 +194,26 @@ def test_bad_input_is_one_message_and_code_2(
             },
         ),
         (
+            [
+                "evaluate",
+                "x.pt",
+                "--suite",
+                "quik",
+                "--benchmarks",
+                "clean",
+                "--max-images",
+                "0",
+                "--precision",
+                "fp33",
+            ],
+            {
+                "--suite": "did you mean 'quick'?",
+                "--benchmarks": "but not both",
+                "--max-images": "but got 0",
+                "--set evaluation.precision": "did you mean 'fp32'?",
+            },
+        ),
+        (
             ["import", "x.csv", "--name", "A", "--dataset", "digits", "--format", "openod", "--unit", "percents"],
             {"--format": "did you mean 'openood'?", "--unit": "percent or fraction"},
         ),
