@@ -6,7 +6,7 @@ shown as not comparable, with the reason. Numbers whose source contradicts itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
@@ -36,7 +36,7 @@ STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _METRIC_STAND_INS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"rms": ("rms-reference", "every bin counts here; the published function leaves the last one out")}
 )
-_NOT_THE_SAME_QUANTITY: Final = ("limited", "small", "fewer-sets", "imported")
+_NOT_THE_SAME_QUANTITY: Final = ("limited", "small", "fewer-sets", "imported", "contradicted")
 """Marks of entries that a published number says nothing about."""
 _AXIS_NAMES: Final[Mapping[str, str]] = MappingProxyType({"max_rounds": "k"})
 
@@ -59,17 +59,31 @@ class Recipe:
 
 RecipeOf = Callable[[str], Recipe]
 """Row label of the sweep -> how near its recipe is."""
+DiffersOf = Callable[[str, Column], Sequence[str]]
+"""Row label of the sweep, column -> what of its evaluation is not as published ("severities 3 (of 1, 2, 3, 4, 5)")."""
 
 
-def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alpha: float = ALPHA) -> Table:
+def _nothing_differs(row: str, column: Column) -> Sequence[str]:
+    return ()
+
+
+def compare(
+    table: Table,
+    published: PublishedTable,
+    recipe_of: RecipeOf,
+    differs_of: DiffersOf = _nothing_differs,
+    *,
+    alpha: float = ALPHA,
+) -> Table:
     """Return the table with the published numbers next to ours, with a verdict, and in place of those that are missing.
 
     Args:
         recipe_of: How near each row's recipe is to the published one.
+        differs_of: What of the evaluation of a row is not as published, by column.
         alpha: Level of each test; see `eval.tables.verdicts.alpha_of_look` where seeds are added until a verdict is reached.
     """
     found = {
-        (i, j): _reference(table, i, j, entry, published, recipe_of, alpha)
+        (i, j): _reference(table, i, j, entry, published, recipe_of, differs_of, alpha)
         for i, row in enumerate(table.entries)
         for j, entry in enumerate(row)
     }
@@ -78,7 +92,7 @@ def compare(table: Table, published: PublishedTable, recipe_of: RecipeOf, *, alp
         for i, row in enumerate(table.entries)
     )
     expected = {(i, j): each for (i, j), each in found.items() if each is not None and table.entries[i][j] is None}
-    notes = (*table.notes, *_notes(table, published, recipe_of))
+    notes = (*table.notes, *_notes(table, published, recipe_of), *_evaluation_notes(table, differs_of))
     return replace(table, entries=entries, expected=expected, notes=notes)
 
 
@@ -142,7 +156,14 @@ def find_published(table: Table, i: int, j: int, published: PublishedTable) -> t
 
 
 def _reference(
-    table: Table, i: int, j: int, entry: Entry | None, published: PublishedTable, recipe_of: RecipeOf, alpha: float
+    table: Table,
+    i: int,
+    j: int,
+    entry: Entry | None,
+    published: PublishedTable,
+    recipe_of: RecipeOf,
+    differs_of: DiffersOf,
+    alpha: float,
 ) -> Reference | None:
     found = find_published(table, i, j, published)
     if found is None:
@@ -151,6 +172,7 @@ def _reference(
     recipe = recipe_of(_row_label(table, i, j))
     obstacles = [reason for reason in (difference, value.doubt and f"doubtful source: {value.doubt}") if reason]
     obstacles += [MARKS[mark] for mark in _NOT_THE_SAME_QUANTITY if entry is not None and mark in entry.marks]
+    obstacles += differs_of(_row_label(table, i, j), _column_of(table, i, j))
     if recipe.kind == "not comparable":
         obstacles.extend(recipe.reasons)
     if obstacles:
@@ -170,11 +192,17 @@ def _place(table: Table, i: int, j: int) -> tuple[str, Column]:
     """Return the published row label and column that an entry belongs to, by layout."""
     spec = table.columns[j]
     if table.rank_along == "row":
-        return spec.label, spec.column.of_row(table.rows[i])
+        return spec.label, _column_of(table, i, j)
     if table.rank_along == "grid":
         axis = _AXIS_NAMES.get(table.across_name, table.across_name)
         return f"{table.corner}={table.rows[i]},{axis}={spec.across}", spec.column
     return table.rows[i], spec.column
+
+
+def _column_of(table: Table, i: int, j: int) -> Column:
+    """Return the column that an entry's values come from: where fine rows are the rows of a table, that of its row."""
+    column = table.columns[j].column
+    return column.of_row(table.rows[i]) if table.rank_along == "row" else column
 
 
 def _row_label(table: Table, i: int, j: int) -> str:
@@ -193,6 +221,18 @@ def _notes(table: Table, published: PublishedTable, recipe_of: RecipeOf) -> tupl
             who = "all rows" if len(members) == len(recipes) else ", ".join(members)
             notes.append(f"{recipe.kind[0].upper()}{recipe.kind[1:]} ({who}): {'; '.join(recipe.reasons)}.")
     return (*notes, *(f"{note}." for note in published.notes))
+
+
+def _evaluation_notes(table: Table, differs_of: DiffersOf) -> tuple[str, ...]:
+    """Return a line for each benchmark of which an evaluation is not as published."""
+    found: dict[str, None] = {}
+    for i, row in enumerate(table.entries):
+        for j, entry in enumerate(row):
+            column = _column_of(table, i, j)
+            differences = differs_of(_row_label(table, i, j), column) if entry is not None else ()
+            if differences:
+                found[f"Not comparable ({column.heading}): {'; '.join(differences)}."] = None
+    return tuple(found)
 
 
 def _outcome(

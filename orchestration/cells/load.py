@@ -111,14 +111,26 @@ def load_sweep(
 
 
 def full_size(resolved: ResolvedSweep) -> ResolvedSweep:
-    """Return the same sweep in its full size without options: what published numbers are compared with.
+    """Return the sweep whose recipes and evaluations are the published ones: the same one in its full size without options.
+
+    A file of the user's that names a published table is compared with the built-in sweep of that table.
 
     Raises:
         InputError: If its file is gone or mistaken.
     """
+    table = resolved.sweep.table
+    if table is not None and table.published is not None and resolved.source not in SWEEPS:
+        return load_sweep(_sweep_of_published(table.published), catalogue=resolved.catalogue)
     if resolved.sweep.size == "full" and not resolved.sweep.overrides:
         return resolved
     return load_sweep(resolved.source, catalogue=resolved.catalogue)
+
+
+def _sweep_of_published(published: str) -> str:
+    """Return the built-in sweep that rebuilds a published table."""
+    candidates = (published, *SWEEPS) if published in SWEEPS else SWEEPS
+    tables = ((name, built_in_sweep(name).table) for name in candidates)
+    return next(name for name, table in tables if table is not None and table.published == published)
 
 
 def read_sweep(

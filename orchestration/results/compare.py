@@ -1,29 +1,36 @@
 """Our table next to the published one: how near a row's recipe is to the published one, and what else differs between rows.
 
-A sweep in its full size without overrides *is* the published recipe, up to what the papers leave unstated (`unstated` of
-methods, datasets and mixing sets). Any other edition is compared setting by setting with the full size of the same row, and each
-difference is a reason against comparing.
+A built-in sweep in its full size without overrides *is* the published recipe, up to what the papers leave unstated (`unstated` of
+methods, datasets and mixing sets). Any other edition, and any file of the user's, is compared setting by setting with the same
+row of that one, and each difference is a reason against comparing. So is each parameter of a benchmark that changes its numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from augment.compound import method_for
 from augment.mixing_sets.registry import mixing_set_for
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.metrics.scores import detail_parts
+from eval.tables.column import MEAN, Column
 from eval.tables.compare import Recipe, against_baseline, compare
 from eval.tables.grid import Table
-from eval.tables.published.tables import published_table
+from eval.tables.published.tables import PublishedTable, published_table
 from eval.tables.verdicts import ALPHA
 from orchestration.cells.checks.settings import described, differences, shown, spoken
 from orchestration.cells.identity import ResolvedCell
+from orchestration.cells.keys import plain
 from orchestration.cells.resolved import ResolvedSweep
+from orchestration.results.notes import changed_parameter
 from trainers.datasets.registry import dataset_for
 
 SHOWN_DIFFERENCES: Final = 6
 FACTORS_OF_A_ROW: Final = ("method", "method_params", "mixing_set", "outliers", "seed")
+_TOLD_BY_MARKS: Final = frozenset({"max_images", "keep_logits"})
+"""Parameters of a benchmark that a mark of the entry tells, or that change no number."""
 
 
 def compared(
@@ -34,7 +41,7 @@ def compared(
     Args:
         tables: One table, or one for each part of a union.
         ours: The sweep in the size and with the overrides that were run.
-        full: The same sweep in its full size without overrides.
+        full: The sweep of the published recipes and evaluations (`orchestration.cells.load.full_size`).
         alpha: Level of each verdict; less where seeds are added until verdicts are decided.
     """
     made: list[Table] = []
@@ -43,7 +50,9 @@ def compared(
         if published is None:
             made.append(table)
         else:
-            made.append(compare(table, published_table(published), recipes(mine, whole), alpha=alpha))
+            printed = published_table(published)
+            rows = {row: cell for row in mine.by_row() if (cell := _published_row(row, whole, printed)) is not None}
+            made.append(compare(table, printed, recipes(mine, rows), evaluations(mine, rows), alpha=alpha))
     return tuple(made)
 
 
@@ -56,9 +65,19 @@ def tested(table: Table, ours: ResolvedSweep) -> Table:
     return replace(evaluated, notes=(*evaluated.notes, *confounds(ours, str(spec.baseline))))
 
 
-def recipes(ours: ResolvedSweep, full: ResolvedSweep) -> Callable[[str], Recipe]:
-    """Return the function that says how near a row's recipe is to the published one."""
-    mine, published = ours.by_row(), full.by_row()
+def _published_row(row: str, full: ResolvedSweep, printed: PublishedTable) -> ResolvedCell | None:
+    """Return a cell of the row that is published under a label, whatever its case, or None where there is none."""
+    known = full.by_row()
+    return known.get(row) or known.get(printed.row_named(row) or "")
+
+
+def recipes(ours: ResolvedSweep, published: Mapping[str, ResolvedCell]) -> Callable[[str], Recipe]:
+    """Return the function that says how near a row's recipe is to the published one.
+
+    Args:
+        published: Label of a row of ours -> a cell of the published row.
+    """
+    mine = ours.by_row()
 
     def recipe_of(row: str) -> Recipe:
         if row in mine and mine[row].cell.imported is not None:
@@ -75,6 +94,38 @@ def recipes(ours: ResolvedSweep, full: ResolvedSweep) -> Callable[[str], Recipe]
         return Recipe(kind="published up to unknowns", reasons=unsaid) if unsaid else Recipe(kind="published")
 
     return recipe_of
+
+
+def evaluations(ours: ResolvedSweep, published: Mapping[str, ResolvedCell]) -> Callable[[str, Column], tuple[str, ...]]:
+    """Return the function that says what of a row's evaluation in a column is not as published.
+
+    Args:
+        published: Label of a row of ours -> a cell of the published row.
+    """
+    mine = ours.by_row()
+
+    def differs_of(row: str, column: Column) -> tuple[str, ...]:
+        pairs = [
+            (request, other)
+            for request in (mine[row].benchmarks if row in mine else ())
+            for other in (published[row].benchmarks if row in published else ())
+            if request.name == other.name == column.benchmark and request.is_own == column.is_own
+        ]
+        return tuple(text for request, other in pairs for text in _evaluated_otherwise(request, other, column))
+
+    return differs_of
+
+
+def _evaluated_otherwise(ours: BenchmarkRequest, theirs: BenchmarkRequest, column: Column) -> Iterator[str]:
+    """Yield in what two evaluations differ that changes the numbers of a column; a limit on images is a mark of its own."""
+    if ours.precision != theirs.precision:
+        yield f"evaluated in {ours.precision} instead of {theirs.precision}"
+    name = None if column.detail in (None, MEAN) else detail_parts(column.detail)[0]
+    for path, mine, other in differences(plain(ours.params), plain(theirs.params)):
+        is_of_others = all(isinstance(each, list) and name in each for each in (mine, other))
+        is_unused = path == "baseline" and column.spec.unit != "ratio"
+        if path not in _TOLD_BY_MARKS and not is_of_others and not is_unused:
+            yield changed_parameter(path, mine, other)
 
 
 def unstated(cell: ResolvedCell) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) ->
             continue
         usual = default_params(request.name)
         parts = [
-            _parameter(name, value, usual[name]) if name in usual else f"{spoken(name)} {_listed(value)}"
+            changed_parameter(name, value, usual[name]) if name in usual else f"{spoken(name)} {_listed(value)}"
             for name, value in request.params.items()
             if name not in _TOLD_OTHERWISE and (name not in usual or value != usual[name])
         ]
@@ -70,7 +70,7 @@ def parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) ->
     return tuple(notes)
 
 
-def _parameter(name: str, value: object, usual: object) -> str:
+def changed_parameter(name: str, value: object, usual: object) -> str:
     """Return "severities 3 (of 1, 2, 3, 4, 5)" for a part of the usual list, else "steps 5 instead of 20"."""
     if isinstance(value, list) and isinstance(usual, list) and all(each in usual for each in value):
         whole = _listed(usual) if len(usual) <= _LISTED else str(len(usual))

@@ -126,8 +126,8 @@ def test_a_row_that_is_trained_on_own_files_is_not_compared_with_the_published_n
     sweep = sweep_of(OUTLIERS)
     ours = resolve_sweep(sweep, builtin_catalogue(tmp_path))
     published = resolve_sweep(sweep, builtin_catalogue())
-    assert recipes(published, published)("A").kind != "not comparable"
-    found = recipes(ours, published)("A")
+    assert recipes(published, published.by_row())("A").kind != "not comparable"
+    found = recipes(ours, published.by_row())("A")
     assert found.kind == "not comparable"
     assert found.reasons == ("own files of the outlier stream 'random-images-300k'",)
 

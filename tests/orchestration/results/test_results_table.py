@@ -13,11 +13,12 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import benchmark_for, default_params
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.tables.column import Column
+from eval.tables.grid import Table
 from orchestration.cells.identity import ResolvedCell
-from orchestration.cells.load import load_sweep
+from orchestration.cells.load import SWEEPS, full_size, load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
-from orchestration.results.compare import compared, unstated
+from orchestration.results.compare import compared, evaluations, unstated
 from orchestration.results.notebook import load_sweep as load_for_notebook
 from orchestration.results.notes import parameter_notes, table_notes
 from orchestration.results.table import sweep_tables
@@ -318,3 +319,81 @@ def test_the_command_line_sets_the_published_numbers_beside_ours(
     assert main(["table", "table-3", "--compare", "--json", "--storage", storage]) == 0
 
     assert "0.213" in json.dumps(json.loads(capsys.readouterr().out))
+
+
+REPRODUCED = {"clean": {"error": 0.203}, "c": {"error": 0.305}, "pgd-reference": {"error": 0.929}}
+
+
+def pixmix_next_to_the_paper(store: ResultsStore, sweep: ResolvedSweep, **environment: object) -> Table:
+    for cell in sweep.cells:
+        if cell.cell.row.casefold() == "pixmix":
+            values = {
+                name: {metric: value + 0.0001 * cell.cell.seed for metric, value in metrics.items()}
+                for name, metrics in REPRODUCED.items()
+            }
+            record(store, cell, values, **environment)
+    found = results(store, sweep.cells)
+    return compared(sweep_tables(sweep, found), sweep, full_size(sweep))[0]  # type: ignore[arg-type]
+
+
+def verdicts(table: Table, row: str = "PixMix") -> dict[str, str]:
+    entries = {str(spec.column): table.entry(row, spec.key) for spec in table.columns}
+    return {name: entry.reference.verdict for name, entry in entries.items() if entry and entry.reference}
+
+
+def test_an_evaluation_with_other_parameters_than_the_published_one_gets_no_verdict(store: ResultsStore) -> None:
+    own = {"c": {"severities": [1]}, "pgd-reference": {"steps": 1}, "clean": {"max_images": 100_000}}
+    sweep = load_sweep("table-3", overrides=Overrides(seeds=(0, 1, 2), benchmarks=own))
+
+    table = pixmix_next_to_the_paper(store, sweep)
+
+    assert verdicts(table) == {
+        "clean/error": "reproduced",
+        "c/error": "not comparable",
+        "pgd-reference/error": "not comparable",
+    }
+    assert "Not comparable (C): severities 1 (of 1, 2, 3, 4, 5)." in table.notes
+    assert "Not comparable (PGD (reference)): steps 1 instead of 20." in table.notes
+
+
+def test_an_evaluation_in_another_precision_gets_no_verdict(store: ResultsStore) -> None:
+    sweep = load_sweep("table-3", overrides=Overrides(seeds=(0, 1, 2), precision="bf16"))
+
+    assert set(verdicts(pixmix_next_to_the_paper(store, sweep)).values()) == {"not comparable"}
+
+
+def test_one_corruption_is_as_published_whichever_others_are_evaluated() -> None:
+    given = load_sweep("table-3", overrides=Overrides(benchmarks={"c": {"kinds": ["fog", "snow"]}}))
+    differs_of = evaluations(given, loaded("table-3").by_row())
+
+    assert differs_of("Baseline", Column.of("c/error/fog")) == ()
+    assert differs_of("Baseline", Column.of("c/error")) == ("kinds fog, snow (of 15)",)
+
+
+def test_a_checkpoint_that_contradicts_its_row_gets_no_verdict(store: ResultsStore) -> None:
+    against = {"adopted_from": "x.pt", "adopted_against": ["the method is baseline there"]}
+
+    table = pixmix_next_to_the_paper(store, loaded("table-3", seeds=(0, 1, 2)), **against)
+
+    assert set(verdicts(table).values()) == {"not comparable"}
+
+
+@pytest.mark.parametrize("row", ["PixMix", "pixmix"])
+def test_a_users_own_file_is_compared_with_the_published_recipe_and_not_with_itself(
+    row: str, store: ResultsStore, tmp_path: Path
+) -> None:
+    text = SWEEPS["table-3"].read_text(encoding="utf-8").replace("row: PixMix", f"row: {row}")
+    same, short = tmp_path / "same.yaml", tmp_path / "short.yaml"
+    same.write_text(text.replace("name: table-3", "name: same"), encoding="utf-8")
+    short.write_text(
+        text.replace("name: table-3", "name: short").replace("base:\n", "base:\n  train: {epochs: 3}\n"),
+        encoding="utf-8",
+    )
+    seeds = Overrides(seeds=(0, 1, 2))
+
+    as_published = pixmix_next_to_the_paper(store, load_sweep(str(same), overrides=seeds))
+    shorter = pixmix_next_to_the_paper(store, load_sweep(str(short), overrides=seeds))
+
+    assert verdicts(as_published, row)["clean/error"] == "reproduced"
+    assert set(verdicts(shorter, row).values()) == {"not comparable"}
+    assert any("epochs 3 instead of 100" in note for note in shorter.notes)
