@@ -13,8 +13,6 @@ from eval.exchange.contract import Number, Outcomes
 from eval.tables.column import Column, column_value
 from eval.tables.formats.csv import csv_text, text_in_csv
 
-GENERATED: Final = " (generated)"
-"""What follows a suite's own name where a number is of generated data: no other name of the suite may be taken for it."""
 _EMPTY: Final = frozenset({"", "-", "--", "–", "—", "n/a", "na", "none", "null"})
 _DELIMITERS: Final = ",;\t"
 _DIGITS: Final = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan|inf"

@@ -35,6 +35,7 @@ class Number:
         spread: The deviation that the file gives beside it, or None.
         is_percent: Whether a sign beside it says that it is in percent, whatever the unit of the file.
         is_complement: Whether ours is one minus theirs (accuracy and error).
+        is_partial: Whether its name says that it is of a part of the images.
         higher_is_better: Direction of the number in the file.
     """
 
@@ -45,6 +46,7 @@ class Number:
     spread: float | None = None
     is_percent: bool = False
     is_complement: bool = False
+    is_partial: bool = False
     higher_is_better: bool = True
 
 
@@ -83,12 +85,14 @@ class Imported:
         column: The column here that is nearest in meaning.
         value: In our unit.
         spread: The deviation beside it in our unit, or None.
+        is_partial: Whether it is of a part of the images.
     """
 
     column: Column
     value: float
     original: str
     spread: float | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,26 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import GENERATED, exported_value, is_empty, parse_number, plain_name, read_lines, write_lines
+from eval.exchange.cells import exported_value, is_empty, parse_number, plain_name, read_lines, write_lines
+from eval.exchange.conditions import (
+    PARTIAL,
+    REFUSED,
+    conditions_of,
+    split_conditions,
+    under_conditions,
+    why_left_out,
+    with_conditions,
+)
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 from eval.report import BenchmarkOutcome
 from eval.tables.column import Column, column_value
 
 _CLEAN: Final = Column("clean", "error")
-_FIELDS: Final = ("dataset", "FPR@95", "AUROC", "AUPR_IN", "AUPR_OUT", "ACC")
+_FIELDS: Final = ("dataset", "FPR@95", "AUROC", "AUPR_IN", "AUPR_OUT")
+_ACCURACY: Final = "ACC"
 _METRICS: Final[Mapping[str, str]] = MappingProxyType({"FPR@95": "fpr95", "AUROC": "auroc", "AUPR_OUT": "aupr"})
 _INDEX: Final = ("dataset", "", "Unnamed: 0", "index")
 _SUMMARY_WORDS: Final = frozenset(
@@ -60,15 +70,16 @@ def read(text: str) -> list[FileNetwork]:
     """
     head, lines = read_lines(text)
     index = next((name for name in _INDEX if name in head), head[0] if head else "")
-    if not {*_METRICS, "ACC"} & {*head} or index in _METRICS:
+    accuracy_there = next((name for name in head if split_conditions(name)[0] == _ACCURACY), _ACCURACY)
+    if not {*_METRICS, accuracy_there} & {*head} or index in _METRICS:
         return [FileNetwork()]
     _check_one_network(lines, [name for name in head if name != index and name.lower() in _NETWORK_COLUMNS])
     labels = _labels(lines, index)
     sets = [(label, line) for label, line in zip(labels, lines, strict=True) if not is_average(label)]
     left_out = [LeftOut(original=label, reason="the mean of other lines") for label in labels if is_average(label)]
     numbers, empty = _numbers(sets)
-    accuracy, why_not = _accuracy([line.get("ACC", "") for _, line in sets])
-    unknown = [name for name in head if name and name not in (index, *_METRICS, "ACC")]
+    accuracy, why_not = _accuracy(accuracy_there, [line.get(accuracy_there, "") for _, line in sets])
+    unknown = [name for name in head if name and name not in (index, *_METRICS, accuracy_there)]
     left_out += [LeftOut(original=name, reason=_WHY_NOT.get(name, "no column here")) for name in unknown]
     return [FileNetwork(numbers=(*accuracy, *numbers), left_out=(*left_out, *empty, *why_not))]
 
@@ -112,47 +123,59 @@ def _numbers(sets: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[list[Number
         for there, metric in _METRICS.items():
             if there in line and is_empty(line[there]):
                 empty.append(LeftOut(original=f"{label} {there}", reason=f"no number there ({line[there]!r})"))
+            elif there in line and (reason := why_left_out(split_conditions(label)[1])):
+                empty.append(LeftOut(original=f"{label} {there}", reason=reason))
             elif there in line:
-                about = {"column": _column(label, metric), "original": f"{label} {there}"}
+                about = {**_about(label, metric), "original": f"{label} {there}"}
                 numbers.append(parse_number(line[there], there, higher_is_better=metric != "fpr95", **about))
     return numbers, empty
 
 
-def _column(label: str, metric: str) -> Column:
-    """Return the column of a metric of an outlier set, as the file names the set."""
-    name = label.removesuffix(GENERATED)
-    return Column("ood" if name == label else "ood-generated", metric, name)
+def _about(label: str, metric: str) -> dict[str, Any]:
+    """Return the column of a metric of an outlier set, as the file names the set, and whether a part of the images was used."""
+    name, conditions = split_conditions(label)
+    return {"column": under_conditions(Column("ood", metric, name), conditions), "is_partial": PARTIAL in conditions}
 
 
-def _accuracy(texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
-    """Return the accuracy on the test images, which every line repeats; where lines differ it is of something else."""
-    about = {"column": _CLEAN, "original": "ACC", "is_complement": True}
-    found = {parse_number(text, "ACC", **about): text for text in texts if not is_empty(text)}
+def _accuracy(name: str, texts: Sequence[str]) -> tuple[list[Number], list[LeftOut]]:
+    """Return the accuracy on the test images, which every line repeats; where lines differ it is of something else.
+
+    Args:
+        name: Name of its column in the file.
+    """
+    conditions = split_conditions(name)[1]
+    about = {"column": _CLEAN, "original": name, "is_complement": True, "is_partial": PARTIAL in conditions}
+    found = {parse_number(text, _ACCURACY, **about): text for text in texts if not is_empty(text)}
     if len(found) > 1:
         reason = f"differs from line to line ({', '.join([*found.values()][:3])}), so it is not that of the test images"
-        return [], [LeftOut(original="ACC", reason=reason)]
-    return list(found), []
+        return [], [LeftOut(original=name, reason=reason)]
+    reason = why_left_out(conditions)
+    return ([], [LeftOut(original=name, reason=reason)]) if reason and found else (list(found), [])
 
 
 def write(outcomes: Outcomes, about: About) -> str:
     """Return a line per outlier set, in percent with two digits."""
     clean = exported_value(outcomes, _CLEAN)
     accuracy = "" if clean is None else f"{100 * (1 - clean):.2f}"
+    of_clean = () if clean is None else conditions_of(_CLEAN.benchmark, outcomes[_CLEAN.benchmark])
+    accuracy_there = with_conditions(_ACCURACY, of_clean)
     lines = []
-    for benchmark, mark in (("ood", ""), ("ood-generated", GENERATED)):
-        for name in _sets(outcomes.get(benchmark)):
-            label = f"{name}{mark}"
-            line = {"dataset": label, "AUPR_IN": "", "ACC": accuracy}
+    for benchmark in ("ood", "ood-generated"):
+        if benchmark not in outcomes:
+            continue
+        outcome = outcomes[benchmark]
+        for name in _sets(outcome):
+            # a set that is there is whole, whichever others were refused
+            label = with_conditions(name, [each for each in conditions_of(benchmark, outcome) if each != REFUSED])
+            line = {"dataset": label, "AUPR_IN": "", accuracy_there: accuracy}
             for there, metric in _METRICS.items():
-                value = column_value(outcomes[benchmark], _column(label, metric))
+                value = column_value(outcome, Column(benchmark, metric, name))
                 line[there] = "" if value is None else f"{100 * value:.2f}"
             lines.append(line)
-    return write_lines(_FIELDS, lines)
+    return write_lines((*_FIELDS, accuracy_there), lines)
 
 
-def _sets(outcome: BenchmarkOutcome | None) -> list[str]:
-    if outcome is None:
-        return []
+def _sets(outcome: BenchmarkOutcome) -> list[str]:
     return list(dict.fromkeys(str(row["set"]) for row in outcome.rows if row.get("set", "mean") != "mean"))
 
 

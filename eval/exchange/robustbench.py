@@ -8,18 +8,23 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import GENERATED, exported_value, parse_number
+from eval.exchange.cells import exported_value, parse_number
+from eval.exchange.conditions import (
+    PARTIAL,
+    conditions_of,
+    split_conditions,
+    under_conditions,
+    why_left_out,
+    with_conditions,
+    with_generated,
+)
 from eval.exchange.contract import About, FileNetwork, LeftOut, Outcomes, Suite
 from eval.tables.column import Column
 
 _COLUMNS: Final[Mapping[str, Column]] = MappingProxyType(
-    {
-        "clean_acc": Column("clean", "error"),
-        "corruptions_acc": Column("c", "error"),
-        f"corruptions_acc{GENERATED}": Column("c-generated", "error"),
-    }
+    {"clean_acc": Column("clean", "error"), "corruptions_acc": Column("c", "error")}
 )
-"""Name there -> our column, of which it is the complement."""
+"""Name there -> our column, of which it is the complement; corruptions are 15 at five severities there too."""
 _ABOUT: Final = frozenset(
     (
         *("name", "model_id", "architecture", "dataset", "threat_model", "norm", "eps", "additional_data"),
@@ -51,11 +56,15 @@ def read(text: str) -> list[FileNetwork]:
         raise EvalError(f"a RobustBench file must contain one JSON object, but contains a {type(document).__name__}")
     numbers, left_out = [], []
     for name, value in document.items():
-        if name in _COLUMNS and value not in (None, ""):
-            about = {"column": _COLUMNS[name], "original": name, "is_complement": True}
-            numbers.append(parse_number(str(value), name, **about))
-        elif name in _COLUMNS:
+        plain, conditions = split_conditions(name)
+        if plain in _COLUMNS and value in (None, ""):
             left_out.append(LeftOut(original=name, reason="no number there"))
+        elif plain in _COLUMNS and (reason := why_left_out(conditions)):
+            left_out.append(LeftOut(original=name, reason=reason))
+        elif plain in _COLUMNS:
+            column = under_conditions(_COLUMNS[plain], conditions)
+            about = {"column": column, "original": name, "is_complement": True, "is_partial": PARTIAL in conditions}
+            numbers.append(parse_number(str(value), name, **about))
         elif name not in _ABOUT:
             left_out.append(LeftOut(original=name, reason="no column here"))
     about = {name: str(document.get(name) or "") for name in ("name", "dataset", "architecture")}
@@ -79,15 +88,24 @@ def write(outcomes: Outcomes, about: About) -> str:
         "name": about.name,
         "dataset": about.dataset,
         "architecture": about.architecture,
-        "additional_data": False,
+        "additional_data": None,  # not known here
         "number_forward_passes": 1,
         "eps": None,
     }
     for there, column in _COLUMNS.items():
-        value = exported_value(outcomes, column)
-        if value is not None:
-            document[there] = f"{100 * (1 - value):.2f}"
+        for each in with_generated(column):
+            value = exported_value(outcomes, each)
+            if value is not None:
+                name = with_conditions(there, conditions_of(each.benchmark, outcomes[each.benchmark]))
+                document[name] = f"{100 * (1 - value):.2f}"
     return json.dumps(document, indent=2) + "\n"
 
 
-SUITE: Final = Suite(name="robustbench", title="RobustBench", unit="percent", differs="", write=write, read=read)
+SUITE: Final = Suite(
+    name="robustbench",
+    title="RobustBench",
+    unit="percent",
+    differs="at most 5,000 images of ImageNet",
+    write=write,
+    read=read,
+)

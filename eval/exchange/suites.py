@@ -83,6 +83,7 @@ def _converted(network: FileNetwork, scale: float) -> Network:
                 value=1.0 - value if each.is_complement else value,
                 original=each.original,
                 spread=None if each.spread is None else each.spread / divisor,
+                is_partial=each.is_partial,
             )
         )
     return Network(

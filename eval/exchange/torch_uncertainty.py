@@ -7,12 +7,22 @@ from types import MappingProxyType
 from typing import Final
 
 from eval.errors import EvalError
-from eval.exchange.cells import GENERATED, exported_value, is_empty, parse_number, read_lines, write_lines
+from eval.exchange.cells import exported_value, is_empty, parse_number, read_lines, write_lines
+from eval.exchange.conditions import (
+    MEAN_OVER_SEVERITIES,
+    PARTIAL,
+    conditions_of,
+    split_conditions,
+    under_conditions,
+    why_left_out,
+    with_conditions,
+    with_generated,
+)
 from eval.exchange.contract import About, FileNetwork, LeftOut, Number, Outcomes, Suite
 from eval.exchange.openood import is_average
 from eval.tables.column import Column
 
-_METRICS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
+_COLUMNS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
     {
         "test/cls/Acc": (Column("clean", "error"), True),
         "test/cal/ECE": (Column("clean", "ece"), False),
@@ -23,17 +33,9 @@ _METRICS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
     }
 )
 """Name there -> our column, and whether it is one minus ours."""
-_COLUMNS: Final[Mapping[str, tuple[Column, bool]]] = MappingProxyType(
-    {
-        **_METRICS,
-        **{
-            f"{name}{GENERATED}": (Column(f"{column.benchmark}-generated", column.metric), is_complement)
-            for name, (column, is_complement) in _METRICS.items()
-            if column.benchmark != "clean"
-        },
-    }
-)
-_LOWER_IS_BETTER: Final = frozenset({"test/cal/ECE", "ood/FPR95", f"ood/FPR95{GENERATED}"})
+_LOWER_IS_BETTER: Final = frozenset({"test/cal/ECE", "ood/FPR95"})
+_SHIFT: Final = "shift/cls/Acc"
+"""There of one severity, which another column names, and of 19 corruptions on CIFAR; ours is never written under this name."""
 _SEVERITY: Final = "shift/severity"
 _ABOUT: Final = ("model", "dataset", "architecture", "", "Unnamed: 0", "epoch", "step")
 
@@ -77,13 +79,16 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
     for name, text in line.items():
         if name in _ABOUT:
             continue
-        if name.removesuffix(GENERATED) == "shift/cls/Acc" and not is_empty(severity) and not is_empty(text):
+        plain, conditions = split_conditions(name)
+        if name == _SHIFT and not is_empty(severity) and not is_empty(text):
             reason = f"of severity {severity} alone; the column here is the mean over severities"
             left_out.append(LeftOut(original=name, reason=reason))
-        elif name not in _COLUMNS:
+        elif plain not in _COLUMNS:
             left_out.append(LeftOut(original=name, reason="no column here"))
         elif is_empty(text):
             left_out.append(LeftOut(original=name, reason=f"no number there ({text!r})"))
+        elif reason := why_left_out(conditions):
+            left_out.append(LeftOut(original=name, reason=reason))
         else:
             numbers.append(_number(name, text))
     return FileNetwork(
@@ -96,14 +101,16 @@ def _network(line: Mapping[str, str]) -> FileNetwork:
 
 
 def _number(name: str, text: str) -> Number:
-    column, is_complement = _COLUMNS[name]
+    plain, conditions = split_conditions(name)
+    column, is_complement = _COLUMNS[plain]
     return parse_number(
         text,
         name,
-        column=column,
+        column=under_conditions(column, conditions),
         original=name,
         is_complement=is_complement,
-        higher_is_better=name not in _LOWER_IS_BETTER,
+        is_partial=PARTIAL in conditions,
+        higher_is_better=plain not in _LOWER_IS_BETTER,
     )
 
 
@@ -111,11 +118,19 @@ def write(outcomes: Outcomes, about: About) -> str:
     """Return one line of fractions."""
     values: dict[str, str] = {"model": about.name, "dataset": about.dataset}
     for name, (column, is_complement) in _COLUMNS.items():
-        value = exported_value(outcomes, column)
-        if value is not None:
-            values[name] = repr(1.0 - value if is_complement else value)
+        for each in with_generated(column):
+            value = exported_value(outcomes, each)
+            if value is not None:
+                shown = with_conditions(name, _conditions(name, each, outcomes))
+                values[shown] = repr(1.0 - value if is_complement else value)
     fields: Sequence[str] = list(values)
     return write_lines(fields, [values])
+
+
+def _conditions(name: str, column: Column, outcomes: Outcomes) -> tuple[str, ...]:
+    found = conditions_of(column.benchmark, outcomes[column.benchmark])
+    is_whole = name == _SHIFT and not any(each.startswith("severit") for each in found)
+    return (*found, MEAN_OVER_SEVERITIES) if is_whole else found
 
 
 SUITE: Final = Suite(

@@ -8,6 +8,7 @@ from typing import Any
 
 from clusters.storage.contract import MissingObjectError
 from eval.benchmarks.contract import BenchmarkRequest
+from eval.exchange.conditions import PARTIAL
 from eval.exchange.suites import same_name
 from eval.metrics.scores import detail_parts
 from eval.report import REFUSED_SETS, BenchmarkOutcome, MetricReport
@@ -75,7 +76,9 @@ def _imported_value(outcome: BenchmarkOutcome, column: Column) -> ColumnValue | 
     if value is None:
         return None
     spread = outcome.notes.get("spreads", {}).get(str(column))
-    return ColumnValue(value=value, marks=frozenset({"imported"}), spread=spread)
+    is_partial = any(each == str(column) or each.startswith(f"{column}/") for each in outcome.notes.get(PARTIAL, ()))
+    marks = frozenset({"imported", "limited"} if is_partial else {"imported"})
+    return ColumnValue(value=value, marks=marks, spread=spread)
 
 
 def _why_undefined(notes: Mapping[str, Any], column: Column) -> str | None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from augment.lookup.parameters import nearest
 from eval.exchange.contract import About
 from eval.exchange.suites import SUITES
-from eval.report import BenchmarkOutcome, reads_own_files
+from eval.inference.precision import DEFAULT_PRECISION
+from eval.report import PRECISION_NOTE, BenchmarkOutcome, reads_own_files
+from orchestration.cells.keys import IMPORTED
 from orchestration.errors import InputError, Mistake
 from orchestration.results.evaluation_document import outcomes_of, read_document
 from orchestration.store.contract import ResultsStore
@@ -51,7 +53,7 @@ def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, Be
     name = (
         str(config.get("label") or "") or f"{config.get('method', '')} seed {config.get('seed', '')} ({train_key[:12]})"
     )
-    name += _marks(outcomes)
+    name += (f" ({IMPORTED})" if result.is_imported else "") + _marks(outcomes)
     return outcomes, About(name=name, dataset=str(config.get("dataset", "")), architecture=str(config.get("model", "")))
 
 
@@ -76,11 +78,15 @@ def reported_outcomes(path: Path) -> tuple[dict[str, BenchmarkOutcome], About]:
 
 
 def _marks(outcomes: Mapping[str, BenchmarkOutcome]) -> str:
-    """Return what the name of an exported row says of its numbers, for which the formats have no other room.
+    """Return what the name of an exported row says of its numbers.
 
-    That is: benchmarks on files that are not shown to be the published ones, and benchmarks on a part of the images.
+    That is: benchmarks on files that are not shown to be the published ones, on a part of the images, and in another precision
+    than the usual one. The names of the numbers say the first two again: formats have no room for a name, or readers drop it.
     """
     own = [name for name, outcome in outcomes.items() if reads_own_files(outcome.notes)]
     partial = [name for name, outcome in outcomes.items() if outcome.notes.get("limited")]
     marks = {"own files": own, "part of the images": partial}
+    for name, outcome in outcomes.items():
+        if (precision := outcome.notes.get(PRECISION_NOTE, DEFAULT_PRECISION)) != DEFAULT_PRECISION:
+            marks.setdefault(f"evaluated in {precision}", []).append(name)
     return "".join(f" ({mark}: {', '.join(names)})" for mark, names in marks.items() if names)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from augment.files.given import MIB, read_given
+from eval.exchange.conditions import PARTIAL
 from eval.exchange.contract import Imported, Network, Unit
 from eval.exchange.suites import SUITES, read_results, same_name
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
@@ -243,4 +244,6 @@ def _outcome(numbers: Sequence[Imported], network: Network, label: Mapping[str, 
         "spreads": {str(each.column): each.spread for each in numbers if each.spread is not None},
         "left_out": {each.original: each.reason for each in network.left_out},
     }
+    partial = [str(each.column) for each in numbers if each.is_partial]
+    notes |= {PARTIAL: partial} if partial else {}
     return BenchmarkOutcome(metrics=metrics, rows=tuple(rows.values()), notes=notes)

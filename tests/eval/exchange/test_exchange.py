@@ -13,6 +13,8 @@ from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.protocols.baselines import baseline_for
 from eval.benchmarks.suite.evaluate import evaluate
 from eval.benchmarks.suite.measure_baseline import measure_baseline, store_baseline
+from eval.corruptions.c.registry import BENCHMARK_KINDS
+from eval.corruptions.contract import SEVERITIES
 from eval.errors import EvalError
 from eval.exchange.contract import About
 from eval.exchange.openood import is_average
@@ -20,6 +22,7 @@ from eval.exchange.suites import SUITES, export_results, read_results, same_name
 from eval.report import BenchmarkOutcome, MetricValue
 
 ABOUT = About(name="pixmix seed 0", dataset="tiny", architecture="wrn-10-1")
+ALL_OF_C = tuple({"corruption": kind, "severity": level} for kind in BENCHMARK_KINDS for level in SEVERITIES)
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +60,16 @@ def test_openood_gets_a_line_per_set_in_percent(outcomes):
 
 def test_robustbench_gets_accuracies_as_text(outcomes):
     document = json.loads(export_results("robustbench", outcomes, ABOUT))
+    accuracy = f"{100 - 100 * outcomes['c-generated'].metrics['error'].value:.2f}"
     assert "corruptions_acc" not in document
-    assert (
-        document["corruptions_acc (generated)"] == f"{100 - 100 * outcomes['c-generated'].metrics['error'].value:.2f}"
-    )
+    assert document["corruptions_acc (generated) (corruption fog) (severity 1)"] == accuracy
     assert document["architecture"] == "wrn-10-1"
+    assert document["additional_data"] is None  # nothing here says whether any was used
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_goes_out_comes_back_in_as_it_was_within_its_rounding(suite, outcomes):
+    outcomes = outcomes | {"c-generated": replace(outcomes["c-generated"], rows=ALL_OF_C)}
     (network,) = read_results(suite, export_results(suite, outcomes, ABOUT))
     found = {str(each.column): each.value for each in network.numbers}
     if suite == "openood":
@@ -95,6 +99,85 @@ def test_published_and_generated_data_stay_apart_in_one_file(suite):
         assert (found["c/error"], found["c-generated/error"]) == (0.25, 0.125)
     if suite == "torch-uncertainty":
         assert (found["ood/auroc"], found["ood-generated/auroc"]) == (0.75, 0.5)
+
+
+OWN = {"files": {"cifar-10-c": {"are": "own"}}}
+LIMITED = {"limited": {"used": 100, "of": 10_000}}
+ONE_SEVERITY = tuple(row for row in ALL_OF_C if row["severity"] == 3)
+MANY_KINDS = tuple(row for row in ALL_OF_C if row["corruption"] in BENCHMARK_KINDS[:7])
+
+
+@pytest.mark.parametrize(
+    ("rows", "notes", "robustbench", "torch_uncertainty"),
+    [
+        (ALL_OF_C, {}, "corruptions_acc", "shift/cls/Acc (mean over severities)"),
+        (ONE_SEVERITY, {}, "corruptions_acc (severity 3)", "shift/cls/Acc (severity 3)"),
+        (
+            MANY_KINDS,
+            {},
+            "corruptions_acc (7 corruptions)",
+            "shift/cls/Acc (7 corruptions) (mean over severities)",
+        ),
+        (ALL_OF_C, OWN, "corruptions_acc (own files)", "shift/cls/Acc (own files) (mean over severities)"),
+        (
+            ALL_OF_C,
+            LIMITED,
+            "corruptions_acc (part of the images)",
+            "shift/cls/Acc (part of the images) (mean over severities)",
+        ),
+    ],
+)
+def test_an_exported_number_says_of_what_it_is_and_comes_back_as_nothing_else(
+    rows, notes, robustbench, torch_uncertainty
+):
+    measured = {"c": BenchmarkOutcome(metrics={"error": MetricValue(0.25, 10)}, rows=rows, notes=notes)}
+    measured["clean"] = BenchmarkOutcome(metrics={"error": MetricValue(0.125, 10)}, rows=(), notes={})
+    document = json.loads(export_results("robustbench", measured, ABOUT))
+    assert {name for name in document if "_acc" in name} == {"clean_acc", robustbench}
+    (line,) = csv.DictReader(io.StringIO(export_results("torch-uncertainty", measured, ABOUT)))
+    assert set(line) == {"model", "dataset", "test/cls/Acc", torch_uncertainty}
+
+    is_whole = rows == ALL_OF_C and notes != OWN
+    for suite, name in (("robustbench", robustbench), ("torch-uncertainty", torch_uncertainty)):
+        (network,) = read_results(suite, export_results(suite, measured, ABOUT))
+        found = {str(each.column): each for each in network.numbers}
+        assert ("c/error" in found) == is_whole
+        if is_whole:
+            assert (found["c/error"].value, found["c/error"].is_partial) == (0.25, notes == LIMITED)
+            assert not found["clean/error"].is_partial
+        else:
+            assert "the column here is not of that" in reasons_of(network)[name]
+
+
+def test_openood_says_of_each_set_and_of_the_accuracy_of_what_they_are():
+    row = {"set": "svhn", "auroc": 0.75, "aupr": 0.5, "fpr95": 0.25, "variant": "energy"}
+    notes = {**LIMITED, "variant": "energy", "refused_sets": {"lsun": "unreadable"}}
+    measured = {
+        "ood": BenchmarkOutcome(metrics={"auroc": MetricValue(0.75, 10)}, rows=(row,), notes=notes),
+        "clean": BenchmarkOutcome(metrics={"error": MetricValue(0.125, 10)}, rows=(), notes=LIMITED),
+    }
+    text = export_results("openood", measured, ABOUT)
+    (line,) = csv.DictReader(io.StringIO(text))
+    assert line["dataset"] == "svhn (part of the images) (score energy)"
+    assert line["ACC (part of the images)"] == "87.50"
+    assert "ACC" not in line
+    (network,) = read_results("openood", text)
+    assert {str(each.column): each.is_partial for each in network.numbers} == {
+        "clean/error": True,
+        "ood/fpr95/svhn": True,
+        "ood/auroc/svhn": True,
+        "ood/aupr/svhn": True,
+    }
+    own = {"ood": replace(measured["ood"], notes={"variant": "energy", **OWN}), "clean": measured["clean"]}
+    (network,) = read_results("openood", export_results("openood", own, ABOUT))
+    assert [str(each.column) for each in network.numbers] == ["clean/error"]
+    (line,) = csv.DictReader(io.StringIO(export_results("torch-uncertainty", measured, ABOUT)))
+    assert "ood/AUROC (part of the images) (without refused sets) (score energy)" in line
+
+
+def test_the_sets_that_others_name_keep_their_brackets():
+    (network,) = read_results("openood", "dataset,AUROC\nsvhn (crop),91\nmnist (own),92\n")
+    assert [each.column.detail for each in network.numbers] == ["svhn (crop)", "mnist (own)"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.exchange.suites import export_results
 from eval.report import BenchmarkOutcome, MetricValue
 from eval.tables.formats.registry import render
 from orchestration.cells.identity import ResolvedCell
@@ -16,6 +17,7 @@ from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli.main import main
 from orchestration.errors import InputError
 from orchestration.planning.plan import make_plan
+from orchestration.results.exchange import recorded_outcomes
 from orchestration.results.imported import import_file
 from orchestration.results.table import recorded_tables
 from orchestration.store.contract import ResultsStore
@@ -84,6 +86,22 @@ def test_the_mean_over_sets_leaves_the_averages_of_the_file_out(store: ResultsSt
     assert ood is not None
     assert [row["set"] for row in ood.rows] == ["cifar100", "svhn"]
     assert ood.notes["left_out"]["nearood"] == "the mean of other lines"
+
+
+def test_what_is_of_a_part_of_the_images_keeps_that_mark_and_goes_out_as_imported(
+    store: ResultsStore, write: Write
+) -> None:
+    text = "dataset,FPR@95,AUROC,ACC (part of the images)\ncifar100 (part of the images),50,86,94\nsvhn,26,92,94\n"
+    (cell,) = import_file(write(text), "openood", name="X", dataset="cifar-10", store=store)
+    (table,) = recorded_tables(resolved(write(SWEEP % "", "beside.yaml")), store)
+
+    marks = {key: table.entry("Theirs", key).marks for key in ("clean/error", "ood/auroc", "ood/auroc/cifar-100")}  # type: ignore[union-attr]
+    assert set(marks.values()) == {frozenset({"imported", "limited"})}
+    outcomes, about = recorded_outcomes(cell.key, store)
+    assert about.name == "X (imported)"
+    again = export_results("openood", outcomes, about).splitlines()
+    assert again[0].endswith(",ACC (part of the images)")
+    assert again[1].startswith("cifar100 (part of the images),")
 
 
 def test_a_file_about_two_networks_makes_two_cells(store: ResultsStore, write: Write) -> None:
