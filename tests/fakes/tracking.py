@@ -35,6 +35,7 @@ class FakeServer(TrackingClient):
         self.deleted: set[str] = set()
         self.points: dict[str, set[Point]] = {}
         self.artifacts: dict[tuple[str, str], str] = {}
+        self.registered: dict[str, dict[str, str]] = {}
         self.models: dict[str, tuple[str, TrackedModel, bytes]] = {}
         self.data: dict[str, set[TrackedData]] = {}
         self.knows_models = True
@@ -120,6 +121,7 @@ class FakeServer(TrackingClient):
         self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], description: str, aliases: Sequence[str]
     ) -> RegisteredVersion:
         self._answer("register", name)
+        self.registered[name] = dict(tags)
         return RegisteredVersion(name=name, version="1", is_new=True)
 
     def of(self, cell: PlannedCell, sweep: str = "demo") -> TrackedRun:

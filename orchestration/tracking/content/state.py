@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from eval.tables.column import Column
+from eval.exchange.conditions import PARTIAL
+from eval.report import BenchmarkOutcome
+from eval.tables.column import Column, column_marks
+from eval.tables.grid import MARKS
 from orchestration.planning.column_values import value_in
 from orchestration.store.contract import AttemptRecord, CellResult
 from orchestration.store.provenance import origin_lines, origin_marks
@@ -27,6 +30,7 @@ _LONGEST_TAG: Final = 1000
 _NOT_IN_MODELS: Final = re.compile(r"[/:.%\"']")
 """Characters that the name of a logged model must not have."""
 _LONGEST_MODEL: Final = 250
+MARKS_TAG: Final = "marks"
 EVALUATION_S: Final = "cost/evaluation_s"
 _SECONDS_PER_HOUR: Final = 3600.0
 _MEGABYTES_PER_MIB: Final = 2**20 / 1e6
@@ -89,6 +93,7 @@ def run_state(
     tags = _provenance_tags(result) | _failure_tags(attempts if not is_complete else ())
     tags |= {"result": "complete" if is_complete else "partial"}
     tags["not_finite"] = ", ".join(name for name in values if name not in finite)
+    tags[MARKS_TAG] = marks_text([(cell, result)])
     fine = _fine_table(shown)
     return RunState(
         status=status,
@@ -96,7 +101,7 @@ def run_state(
         end_ms=None if status == "RUNNING" else at_ms + round(1000 * values[EVALUATION_S]),
         points=(*epoch_points(summary.epochs), *_machine_points(summary), *points),
         tags={name: _tag(value) for name, value in tags.items() if value},
-        artifacts={RECORD: _record(result)} | ({FINE_TABLE: fine} if fine else {}),
+        artifacts={RECORD: _record(result, cell.wanted)} | ({FINE_TABLE: fine} if fine else {}),
         single=frozenset(finite),
         model=_model(cell, result),
         data=cell.data,
@@ -252,7 +257,32 @@ def _fine_table(reports: Mapping[str, Any]) -> str:
     return json.dumps({"columns": columns, "data": without_secrets(data)}) if rows else ""
 
 
-def _record(result: CellResult) -> str:
+def marks_text(cells: Iterable[tuple[TrackedCell, CellResult]]) -> str:
+    """Return the marks that the numbers of some cells bear in a table: "limited (clean, c-generated), imported (ood)".
+
+    What was generated or is on own files is not among them: the names of metrics say it. "none" where no number bears a mark, so
+    that a run of which that becomes true says so.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for cell, result in cells:
+        for key, name in cell.wanted.items():
+            outcome = result.reports[key].outcome if key in result.reports else None
+            if outcome is not None:
+                for mark in _marks(name, outcome) | origin_marks(result.training.summary.environment):
+                    found.setdefault(mark, {})[name] = None
+    named = (f"{mark} ({', '.join(found[mark])})" for mark in MARKS if mark in found)
+    return ", ".join(named) or "none"
+
+
+def _marks(benchmark: str, outcome: BenchmarkOutcome) -> set[str]:
+    if "imported" in outcome.notes:
+        return {"imported"} | ({"limited"} if outcome.notes.get(PARTIAL) else set())
+    columns = (Column.of(f"{benchmark}/{metric}") for metric in outcome.metrics)
+    return {mark for column in columns for mark in column_marks(outcome, column)} - {"generated"}
+
+
+def _record(result: CellResult, wanted: Mapping[str, str]) -> str:
+    """Return everything that is recorded of a cell as JSON; of a benchmark with several results what the sweep wants."""
     provenance, summary = result.training.provenance, result.training.summary
     record = {
         "train_key": result.train_key,
@@ -269,7 +299,7 @@ def _record(result: CellResult) -> str:
                 "semantics": report.semantics,
                 "notes": report.outcome.notes if report.outcome else {},
             }
-            for key, report in sorted(result.reports.items())
+            for key, report in sorted(result.reports.items(), key=lambda pair: (pair[0] in wanted, pair[0]))
         },
     }
     return json.dumps(without_secrets(record), indent=1, sort_keys=True)

@@ -8,6 +8,7 @@ from typing import Final
 from orchestration.errors import InputError, Mistake, command
 from orchestration.store.contract import CellResult
 from orchestration.tracking.content.params import clean_name
+from orchestration.tracking.content.state import MARKS_TAG
 from orchestration.tracking.content.views import NOTE_TAG
 from orchestration.tracking.contract import RegisteredVersion, TrackedRun, TrackingClient
 from orchestration.tracking.models.linking import MODEL_TAG
@@ -16,7 +17,17 @@ from orchestration.tracking.secrets import scrubbed
 
 _FORBIDDEN: Final = "/:'\"`"
 _LONGEST: Final = 250
-_OF_THE_RUN: Final = ("cell_id", "cell_key", "sweep", "row", "recipe", "data_identity", "checkpoint_sha256", "origin")
+_OF_THE_RUN: Final = (
+    "cell_id",
+    "cell_key",
+    "sweep",
+    "row",
+    "recipe",
+    "data_identity",
+    "checkpoint_sha256",
+    "origin",
+    MARKS_TAG,
+)
 _PARAMS: Final = ("method", "dataset", "model", "seed", "evaluation.precision")
 
 
@@ -43,7 +54,7 @@ def register_cell(
     """
     run = _run_of(result, client)
     tags = {key: run.tags[key] for key in _OF_THE_RUN if run.tags.get(key)}
-    tags |= {key: run.params[key] for key in _PARAMS if key in run.params} | _metrics(result)
+    tags |= {key: run.params[key] for key in _PARAMS if key in run.params} | _metrics(result, run)
     return client.register(name, run.tags[MODEL_TAG], run.run_id, tags, run.tags.get(NOTE_TAG, ""), tuple(aliases))
 
 
@@ -58,11 +69,15 @@ def _run_of(result: CellResult, client: TrackingClient) -> TrackedRun:
     return max(shown, key=lambda run: run.tags.get(PRIMARY_TAG) == "true")
 
 
-def _metrics(result: CellResult) -> dict[str, str]:
-    """Return every recorded number of the cell, exactly, as text."""
-    return {
-        clean_name(f"{report.shown_benchmark}/{name}"): scrubbed(repr(metric.value))
-        for report in result.reports.values()
-        if report.outcome is not None
-        for name, metric in report.outcome.metrics.items()
-    }
+def _metrics(result: CellResult, run: TrackedRun) -> dict[str, str]:
+    """Return every recorded number of the cell, exactly, as text.
+
+    Where a benchmark is recorded with several parameters, precisions or limits, the number that the run shows counts; its
+    parameters are the ones that the version names. One that the run does not show is left out.
+    """
+    found: dict[str, set[float]] = {}
+    for report in result.reports.values():
+        for name, metric in report.outcome.metrics.items() if report.outcome is not None else ():
+            found.setdefault(clean_name(f"{report.shown_benchmark}/{name}"), set()).add(metric.value)
+    shown = {name: values if len(values) == 1 else values & {run.metrics.get(name)} for name, values in found.items()}
+    return {name: scrubbed(repr(value)) for name, values in shown.items() for value in values}

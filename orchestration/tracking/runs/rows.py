@@ -15,7 +15,7 @@ from typing import Final
 
 from eval.tables.statistics import summarise
 from orchestration.store.contract import CellResult
-from orchestration.tracking.content.state import cell_values, points_now
+from orchestration.tracking.content.state import MARKS_TAG, cell_values, marks_text, points_now
 from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
 from orchestration.tracking.content.views import WANTED_TAG
 from orchestration.tracking.contract import Point, RunStatus, TrackedRun, TrackingClient
@@ -84,7 +84,13 @@ def row_state(sweep: str, cells: Sequence[TrackedCell], results: Mapping[str, Ce
         end_ms=at_ms,
         params=_common(cells),
         points=tuple(point for name, values in by_name.items() for point in _statistics(name, values, at_ms)),
-        tags={"kind": KIND, "sweep": sweep, "row": row, "cells": f"{done} of {len(cells)}"},
+        tags={
+            "kind": KIND,
+            "sweep": sweep,
+            "row": row,
+            "cells": f"{done} of {len(cells)}",
+            MARKS_TAG: marks_text(found),
+        },
         is_complete=done == len(cells),
     )
 

@@ -18,6 +18,8 @@ from orchestration.tracking.content.state import epoch_points
 from orchestration.tracking.content.tracked_values import TrackedSweep, tracked_sweep
 from orchestration.tracking.content.views import experiment_note
 from orchestration.tracking.gathering import Writer
+from orchestration.tracking.models.linking import MODEL_TAG
+from orchestration.tracking.models.registering import register_cell
 from orchestration.tracking.sync import sync
 from tests.fakes.clock import Time
 
@@ -271,6 +273,52 @@ def test_a_result_that_replaces_a_larger_one_is_the_one_that_is_shown(store: Any
     sync(store, replace(plan, cells=(replace(cell, benchmarks=(smaller, cell.benchmarks[1])),)), URI, client=server)
 
     assert server.of(cell).metrics["clean/error"] == 0.05
+
+
+def test_a_run_says_which_marks_its_numbers_bear_and_no_longer_once_they_do_not(
+    store: Any, lab: Any, server: Any
+) -> None:
+    plan = lab.plan(methods=("baseline",), seeds=1)
+    (cell,) = plan.cells
+    training = lab.training(cell)
+    store.record_training(training)
+    limited = replace(cell.benchmarks[0], params={"max_images": 5}, key="f" * 64)
+    whole = lab.report("clean")
+    assert whole.outcome is not None
+    partial = replace(
+        whole, benchmark_key="f" * 64, outcome=replace(whole.outcome, notes={"limited": {"used": 5, "of": 9}})
+    )
+    for report in (whole, partial, lab.report("pgd")):
+        store.record_report(cell.train_key, training.summary.checkpoint_sha256, report)
+
+    limited_plan = replace(plan, cells=(replace(cell, benchmarks=(limited, cell.benchmarks[1])),))
+    sync(store, lab.done(limited_plan), URI, client=server)
+    (row,) = server.find(["1"], {"kind": "row"})
+    assert (server.of(cell).tags["marks"], row.tags["marks"]) == ("limited (clean)", "limited (clean)")
+    assert json.loads(server.artifacts[server.of(cell).run_id, "record.json"])["benchmarks"]["clean"]["notes"]
+
+    sync(store, lab.done(plan), URI, client=server)
+    (row,) = server.find(["1"], {"kind": "row"})
+    assert (server.of(cell).tags["marks"], row.tags["marks"]) == ("none", "none")
+    assert not json.loads(server.artifacts[server.of(cell).run_id, "record.json"])["benchmarks"]["clean"]["notes"]
+
+
+def test_a_registered_version_has_the_numbers_of_its_run_and_its_marks(store: Any, lab: Any, server: Any) -> None:
+    plan = finished(store, lab, lab.plan(methods=("baseline",), seeds=1))
+    (cell,) = plan.cells
+    sha256 = lab.training(cell).summary.checkpoint_sha256
+    for digits, error in (("0" * 64, 0.05), ("f" * 64, 0.06)):  # one before, one behind the key that the sweep wants
+        store.record_report(cell.train_key, sha256, replace(lab.report("clean", error), benchmark_key=digits))
+    sync(store, plan, URI, client=server)
+    server.log(server.of(cell).run_id, (), {}, {MODEL_TAG: "m-1"})
+    result = store.result(cell.train_key)
+    assert result is not None
+
+    register_cell(result, "mine", client=server)
+
+    version = server.registered["mine"]
+    assert (version["clean/error"], version["clean/rms"]) == ("0.1", "0.1234567")
+    assert version["marks"] == "none"
 
 
 def test_values_and_parameters_are_exact(store: Any, lab: Any, server: Any) -> None:
