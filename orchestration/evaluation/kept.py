@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -73,7 +74,15 @@ def kept_document(
         assumed=None,
         architecture="",
         forward_passes_estimated=0,
-        notes=[NOTE],
+        notes=[NOTE, *(_unknown(name) for name, outcome in found.items() if not outcome.metrics)],
+    )
+
+
+def _unknown(name: str) -> str:
+    """Return what a reader must know of predictions without a report next to them."""
+    return (
+        f"{name}: no {REPORT} next to its predictions says how they were made; they may be of a part of the images, of own "
+        "files, or in another precision"
     )
 
 
@@ -86,9 +95,15 @@ def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tup
         return _of_files([path], path.with_name(REPORT))
     result = result_of(source)
     reports = result.reports.values() if result is not None else ()
-    kept = {report.benchmark: report.outcome for report in reports if report.outcome and report.outcome.arrays}
+    found = [(report.benchmark, report.outcome) for report in reports if report.outcome and report.outcome.arrays]
+    kept = dict(found)
     if result is None or not kept:
         raise ValueError(f"no predictions are kept of cell '{source}'")
+    if doubled := [name for name, number in Counter(name for name, _ in found).items() if number > 1]:
+        raise ValueError(
+            f"cell '{source}' holds several results of '{doubled[0]}' with different parameters; evaluate its checkpoint "
+            "with --save, and name that folder"
+        )
     return kept, str(result.training.provenance.config.get("dataset", ""))
 
 

@@ -383,6 +383,11 @@ def test_a_file_without_its_report_is_known_by_its_name(
     printed = capsys.readouterr().out
     assert "Clean Error" in printed
     assert "computed from kept predictions, without the network" in printed
+    assert "clean: no report.json next to its predictions says how they were made" in printed
+    assert main(["evaluate", "--from-predictions", str(report / "clean.npz")]) == 0
+    printed = capsys.readouterr().out
+    assert "no report.json" not in printed
+    assert "clean: limited to 100 of" in printed
 
 
 def test_kept_predictions_need_neither_torch_nor_a_network(report: Path) -> None:

@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.errors import InputError
+from orchestration.evaluation.kept import kept_document
 from orchestration.results.evaluation_document import DOCUMENT_KIND
 from orchestration.results.exchange import reported_outcomes
+from orchestration.store.open import open_store
+from tests.fakes.records import make_report, make_training
 
 REPORT: dict[str, Any] = {
     "benchmark": "ood",
@@ -58,3 +64,18 @@ def test_other_values_are_named(tmp_path: Path, said: str) -> None:
 def test_texts_that_are_no_json_are_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read(tmp_path, text)
+
+
+def test_kept_predictions_of_a_benchmark_with_several_results_are_not_confused(tmp_path: Path) -> None:
+    """Which of them would be taken depends on their keys: one may be of a part of the images."""
+    kept = BenchmarkOutcome(metrics={"error": MetricValue(0.25, 10)}, arrays={"clean/labels": np.zeros(10)})
+    whole, limited = (
+        make_report(BenchmarkRequest(name="clean", params={}, key=digit * 64), kept) for digit in ("0", "1")
+    )
+    store = open_store("memory:")
+    store.record_training(make_training("c" * 64))
+    for report in (whole, limited):
+        store.record_report("c" * 64, "d" * 64, report)
+
+    with pytest.raises(InputError, match="cell 'cccc' holds several results of 'clean' with different parameters"):
+        kept_document(["cccc"], result_of=lambda _: store.result("c" * 64), params={}, data_root=tmp_path)
