@@ -60,13 +60,16 @@ class Report:
         return dict(self.document["missing"])
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one line per metric with the columns benchmark, metric, value, n; rates are fractions."""
+        """Return one line per metric with the columns benchmark, metric, value, n, marks; rates are fractions.
+
+        Marks are those of a table: "limited" of a part of the test images, "small" of a set of fewer than 100 images, ...
+        """
         lines = [
-            {"benchmark": report["shown_as"], "metric": name, **value}
+            {"benchmark": report["shown_as"], "metric": name, **value, "marks": " ".join(report["marks"])}
             for report in self.document["reports"]
             for name, value in report["metrics"].items()
         ]
-        return pandas.DataFrame(lines, columns=["benchmark", "metric", "value", "n"])
+        return pandas.DataFrame(lines, columns=["benchmark", "metric", "value", "n", "marks"])
 
     def __repr__(self) -> str:
         document = self.document

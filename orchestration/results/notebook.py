@@ -12,21 +12,28 @@ from typing import Any
 
 from augment.heavy import pandas
 from augment.lookup.wording import count
+from eval.benchmarks.contract import BenchmarkRequest
+from eval.inference.precision import DEFAULT_PRECISION
+from eval.report import MetricReport
+from eval.tables.column import Column
 from eval.tables.formats.registry import render_all
-from eval.tables.grid import Table
+from eval.tables.grid import MARKS, Table
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cells.cell import Plan
 from orchestration.cells.load import full_size
 from orchestration.cells.load import load_sweep as load_resolved
 from orchestration.cells.resolved import ResolvedSweep
+from orchestration.planning.column_values import value_in
 from orchestration.planning.lookup import recorded
 from orchestration.planning.plan import make_plan
 from orchestration.results.compare import compared
 from orchestration.results.figures.registry import draw_figure
+from orchestration.results.notes import unusual_parameters
 from orchestration.results.table import sweep_tables
 from orchestration.settings import Settings, read_settings
 from orchestration.store.contract import CellResult, ResultsStore
 from orchestration.store.open import open_existing_store
+from orchestration.store.provenance import origin_marks
 from orchestration.sweeps.model import Size
 from orchestration.sweeps.overrides import parse_overrides
 
@@ -96,8 +103,10 @@ class LoadedSweep:
     def results(self) -> pandas.DataFrame:
         """Return one line per row of the sweep, seed, benchmark and metric; rates are fractions.
 
-        Columns: sweep, row, seed, cell, method, dataset, model, benchmark, metric, value, n, and `params.<name>`,
-        `train.<name>` for what the rows set.
+        Columns: sweep, row, seed, cell, method, dataset, model, benchmark, metric, value, n, marks (those of a table that one
+        value bears: "limited generated"), settings (parameters and precision of its evaluation that are not the usual ones),
+        and `params.<name>`, `train.<name>` for what the rows set. A released or imported network is the same for all seeds
+        and has its lines once.
         """
         return pandas.DataFrame(list(_tidy(self.resolved, self._recorded())))
 
@@ -169,12 +178,14 @@ def opened_sweep(
 
 
 def _tidy(resolved: ResolvedSweep, recorded: dict[str, CellResult]) -> Iterator[dict[str, Any]]:
-    for cell in resolved.cells:
-        result = recorded.get(cell.train_key)
-        wanted = {request.key: request.shown_name for request in cell.benchmarks}
-        for key, report in result.reports.items() if result is not None else ():
+    cells = {(cell.cell.row, cell.train_key): cell for cell in resolved.cells if cell.train_key in recorded}
+    for cell in cells.values():
+        result = recorded[cell.train_key]
+        wanted = {request.key: request for request in cell.benchmarks}
+        for key, report in result.reports.items():
             if key not in wanted or report.outcome is None:
                 continue
+            shown = wanted[key].shown_name
             for metric, value in report.outcome.metrics.items():
                 yield {
                     "sweep": resolved.label,
@@ -184,10 +195,27 @@ def _tidy(resolved: ResolvedSweep, recorded: dict[str, CellResult]) -> Iterator[
                     "method": cell.config.method,
                     "dataset": cell.config.dataset,
                     "model": cell.config.model,
-                    "benchmark": wanted[key],
+                    "benchmark": shown,
                     "metric": metric,
                     "value": value.value,
                     "n": value.n,
+                    "marks": _marks(Column.of(f"{shown}/{metric}"), report, result),
+                    "settings": _settings(wanted[key], result),
                     **{f"params.{name}": item for name, item in cell.cell.params.items()},
                     **{f"train.{name}": item for name, item in cell.cell.train.items()},
                 }
+
+
+def _marks(column: Column, report: MetricReport, result: CellResult) -> str:
+    found = value_in(column, report)
+    borne = (found.marks if found is not None else frozenset()) | origin_marks(result.training.summary.environment)
+    return " ".join(mark for mark in MARKS if mark in borne)
+
+
+def _settings(request: BenchmarkRequest, result: CellResult) -> str:
+    """Return what of an evaluation is not as usual; how another suite evaluated is not known."""
+    if result.is_imported:
+        return ""
+    precision = request.precision
+    named = [f"evaluated in {precision}"] if precision != DEFAULT_PRECISION else []
+    return ", ".join([*unusual_parameters(request), *named])

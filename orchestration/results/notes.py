@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from eval.benchmarks.contract import BenchmarkRequest
 from eval.benchmarks.registry import default_params
 from eval.inference.precision import DEFAULT_PRECISION
 from eval.tables.column import Column
@@ -59,15 +60,19 @@ def parameter_notes(columns: Sequence[Column], cells: Iterable[ResolvedCell]) ->
         heading = headings.get((request.name, request.is_own))
         if heading is None:
             continue
-        usual = default_params(request.name)
-        parts = [
-            changed_parameter(name, value, usual[name]) if name in usual else f"{spoken(name)} {_listed(value)}"
-            for name, value in request.params.items()
-            if name not in _TOLD_OTHERWISE and (name not in usual or value != usual[name])
-        ]
-        if parts:
+        if parts := unusual_parameters(request):
             notes[f"{heading}: {', '.join(parts)}."] = None
     return tuple(notes)
+
+
+def unusual_parameters(request: BenchmarkRequest) -> list[str]:
+    """Return "severities 3 (of 1, 2, 3, 4, 5)" for each parameter that is not the benchmark's default and changes numbers."""
+    usual = default_params(request.name)
+    return [
+        changed_parameter(name, value, usual[name]) if name in usual else f"{spoken(name)} {_listed(value)}"
+        for name, value in request.params.items()
+        if name not in _TOLD_OTHERWISE and (name not in usual or value != usual[name])
+    ]
 
 
 def changed_parameter(name: str, value: object, usual: object) -> str:

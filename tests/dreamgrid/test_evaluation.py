@@ -257,7 +257,8 @@ def test_values_are_a_frame_and_a_document_that_export_reads(network: nn.Module)
     report = evaluate(network)
     frame = report.to_frame()
 
-    assert list(frame.columns) == ["benchmark", "metric", "value", "n"]
+    assert list(frame.columns) == ["benchmark", "metric", "value", "n", "marks"]
+    assert set(frame.marks) == {"limited"}
     assert frame.set_index("metric").value["error"] == report.metrics["clean/error"]
     assert outcomes_of(report.document)["clean"].metrics["error"].n == 100
 

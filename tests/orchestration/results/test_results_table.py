@@ -19,6 +19,8 @@ from orchestration.cells.load import SWEEPS, full_size, load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.compare import compared, evaluations, unstated
+from orchestration.results.imported import import_file
+from orchestration.results.notebook import LoadedSweep
 from orchestration.results.notebook import load_sweep as load_for_notebook
 from orchestration.results.notes import parameter_notes, table_notes
 from orchestration.results.table import sweep_tables
@@ -307,6 +309,34 @@ def test_a_notebook_gets_tidy_rows_and_a_grid_that_shows_itself(tmp_path: Path) 
     assert "clean" in sweep.table().to_csv()
     assert len(sweep.plan().to_run) == 10
     assert "brackets" in load_for_notebook("table-3", storage=storage).table(compare=True).to_markdown()
+
+
+def test_the_tidy_rows_say_what_each_number_is_of(store: ResultsStore) -> None:
+    sweep = load_sweep("demo", overrides=Overrides(precision="bf16"))
+    record(store, sweep.cells[0], {"clean": {"error": 0.25}, "c-generated": {"error": 0.5}}, limited=True, released="x")
+
+    lines = {line["benchmark"]: line for line in LoadedSweep(sweep, store).results().to_dict("records")}
+
+    assert lines["clean"]["marks"] == "limited released"
+    assert lines["clean"]["settings"] == "evaluated in bf16"
+    assert lines["c-generated"]["marks"] == "limited generated released"
+    assert lines["c-generated"]["settings"] == "severities 3 (of 1, 2, 3, 4, 5), evaluated in bf16"
+
+
+def test_a_network_that_is_one_for_all_seeds_has_its_tidy_rows_once(store: ResultsStore, tmp_path: Path) -> None:
+    theirs, path = tmp_path / "theirs.csv", tmp_path / "beside.yaml"
+    theirs.write_text("dataset,AUROC,ACC\nsvhn,91,94.5\n", encoding="utf-8")
+    path.write_text(
+        "name: beside\ntitle: Beside\nbase: {method: baseline, dataset: cifar-10, model: wrn-16-4, recipe: cifar}\n"
+        "axes: {cells: [{row: Ours}, {row: Theirs, imported: X}]}\nseeds: [0, 1, 2]\n"
+        "table: {columns: [clean/error]}\n",
+        encoding="utf-8",
+    )
+    import_file(theirs, "openood", name="X", dataset="cifar-10", store=store)
+
+    frame = LoadedSweep(load_sweep(str(path)), store).results()
+
+    assert frame[["row", "metric", "marks", "settings"]].to_numpy().tolist() == [["Theirs", "error", "imported", ""]]
 
 
 def test_the_command_line_sets_the_published_numbers_beside_ours(
