@@ -6,10 +6,10 @@ in `eval.tables.formats.entries`. Plain Python: no NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from eval.errors import EvalError
 from eval.tables.labels import check_labels
@@ -36,6 +36,8 @@ MARKS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Mark -> what the footnote says."""
+
+_Label = TypeVar("_Label")
 
 PARTIAL: Final = frozenset({"limited", "fewer-sets"})
 """Marks of values on a part of what the column is about, which a better part may make better."""
@@ -209,9 +211,8 @@ class Table:
         return (i, group) if self.rank_along == "row" else group
 
     def _rank(self, members: list[tuple[int, int, Entry]], decimals: int) -> dict[tuple[int, int], int]:
-        members = [member for member in members if "imported" not in member[2].marks]
-        full = [member for member in members if not member[2].marks & PARTIAL]
-        members = full or members
+        ranked = ranked_labels({(i, j): entry.marks for i, j, entry in members})
+        members = [(i, j, entry) for i, j, entry in members if (i, j) in ranked]
         if len(members) < 2:
             return {}
         sign = 1.0 if self.columns[members[0][1]].lower_is_better else -1.0
@@ -220,6 +221,16 @@ class Table:
         if len(best_two) == 1:
             return {}
         return {place: best_two.index(value) + 1 for place, value in shown.items() if value in best_two}
+
+
+def ranked_labels(marks: Mapping[_Label, Set[str]]) -> list[_Label]:
+    """Return the labels of entries that may be called the best, by their marks.
+
+    Where full and partial entries meet, only full ones may; imported ones never may, for other suites define their numbers
+    otherwise.
+    """
+    ours = {label: borne for label, borne in marks.items() if "imported" not in borne}
+    return [label for label, borne in ours.items() if not borne & PARTIAL] or list(ours)
 
 
 def is_same_part(entry: Entry, other: Entry) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from eval.tables.column import Column
-from eval.tables.grid import Table
+from eval.tables.grid import Table, ranked_labels
 from eval.tables.statistics import CONFIDENCE, Summary, t_quantile
 from eval.tables.verdicts import tolerance_for
 
@@ -72,6 +72,8 @@ def shades_of(
 def table_shades(table: Table, baseline: str | None) -> Shades:
     """Return the shade of each entry of a table, among the entries that it seeks the best of; None where there is none.
 
+    An entry that is never ranked next to the others has none: of another suite, or on a part of what the others are on.
+
     Args:
         baseline: Row that each other is compared with, where a table compares rows; None for the median.
     """
@@ -79,9 +81,9 @@ def table_shades(table: Table, baseline: str | None) -> Shades:
     for members in _groups(table):
         spec = table.columns[members[0][1]]
         labels = {f"{i}/{j}": (i, j) for i, j in members}
-        by_label = {
-            label: entry.summary for label, (i, j) in labels.items() if (entry := table.entries[i][j]) is not None
-        }
+        recorded = {label: entry for label, (i, j) in labels.items() if (entry := table.entries[i][j]) is not None}
+        ranked = ranked_labels({label: entry.marks for label, entry in recorded.items()})
+        by_label = {label: recorded[label].summary for label in ranked}
         reference = f"{table.rows.index(baseline)}/{members[0][1]}" if baseline in table.rows else None
         found |= {
             labels[label]: value

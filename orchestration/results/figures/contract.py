@@ -30,11 +30,13 @@ class FigureKind:
 
     Attributes:
         draw: (part, columns) -> a figure of Matplotlib; raises `NotDrawn`.
+        shows: (part, columns) -> the places of the table's columns that it shows, for the marks of their entries.
         says: What it shows, in a few words.
         columns: How many columns it can be asked to show.
     """
 
     draw: Callable[[Part, Sequence[str]], Any]
+    shows: Callable[[Part, Sequence[str]], Sequence[int]]
     says: str
     columns: int = 0
 
@@ -61,6 +63,12 @@ def column_places(part: Part, wanted: Sequence[str], *, also: Sequence[str] = ()
     if reasons or also:
         raise NotDrawn(*reasons, *also)
     return [known.index(column) for column in wanted]
+
+
+def benchmark_places(part: Part, benchmark: str) -> list[int]:
+    """Return the places of the columns of a benchmark, as tables call it."""
+    columns = part["table"]["columns"]
+    return [j for j, column in enumerate(columns) if column["column"].partition("/")[0] == benchmark]
 
 
 def unit_of(column: Mapping[str, Any], name: str = "label") -> str:

@@ -19,10 +19,7 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     table = part["table"]
     if not any(entry is not None for row in table["entries"] for entry in row):
         raise NotDrawn("nothing of the table is recorded")
-    places = list(range(len(table["columns"])))
-    if columns:
-        column_places(part, columns)
-        places = [j for j in places if table["columns"][j]["column"] in columns]
+    places = shown_places(part, columns)
     maps = [places]
     if part["layout"] == "matrix":
         metrics = dict.fromkeys(table["columns"][j]["rank_group"] for j in places)
@@ -31,6 +28,17 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     for axes, chosen in zip(figure.subplots(len(maps), 1, squeeze=False)[:, 0], maps, strict=True):
         _map(axes, part, chosen)
     return figure
+
+
+def shown_places(part: Part, columns: Sequence[str]) -> list[int]:
+    """Return the places of the columns that are drawn: those that are asked for, else all.
+
+    Raises:
+        NotDrawn: If a column is not in the table.
+    """
+    column_places(part, columns)
+    known = part["table"]["columns"]
+    return [j for j, column in enumerate(known) if not columns or column["column"] in columns]
 
 
 def _map(axes: Any, part: Part, places: Sequence[int]) -> None:
@@ -77,4 +85,6 @@ def _number(entry: Mapping[str, Any] | None, spec: Mapping[str, Any]) -> str:
     return f"{scaled(entry['mean'], spec):.1f}{spread}"
 
 
-KIND: Final = FigureKind(draw=draw, says="the grid, coloured by differences beyond noise", columns=99)
+KIND: Final = FigureKind(
+    draw=draw, shows=shown_places, says="the grid, coloured by differences beyond noise", columns=99
+)

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from eval.tables.grid import ranked_labels
 from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, column_places, scaled, unit_of
 from orchestration.results.figures.paper import legend_below, new_figure, styles_of
 
 
 def draw(part: Part, columns: Sequence[str]) -> Any:
-    """Return the rows as points with bars of one standard deviation over seeds.
+    """Return the rows as points with bars of one standard deviation over seeds, and the front of those that tables rank.
 
     Raises:
         NotDrawn: If the table does not compare rows on two metrics, or lacks a column.
     """
     table = part["table"]
-    across, up = _places(part, columns)
+    across, up = shown_places(part, columns)
     a, b = table["columns"][across], table["columns"][up]
     figure = new_figure(3.6)
     axes = figure.add_subplot()
     styles, points, handles = styles_of(table["rows"]), {}, []
+    marks: dict[str, set[str]] = {}
     for row, entries in zip(table["rows"], table["entries"], strict=True):
         x, y = entries[across], entries[up]
         if x is not None and y is not None:
             points[row] = (scaled(x["mean"], a), scaled(y["mean"], b))
+            marks[row] = {*x["marks"], *y["marks"]}
             handles.append(
                 axes.errorbar(
                     *points[row],
@@ -37,8 +40,9 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
             )
     if not points:
         raise NotDrawn(f"no row has both {a['column']} and {b['column']} recorded")
-    front = sorted(_front(list(points.values()), a["lower_is_better"], b["lower_is_better"]))
-    axes.plot(*zip(*front, strict=True), color="#8c8c8c", linestyle="--", linewidth=0.8, zorder=0)
+    compared = [points[row] for row in ranked_labels(marks)]
+    front = sorted(_front(compared, a["lower_is_better"], b["lower_is_better"]))
+    axes.plot([x for x, _ in front], [y for _, y in front], color="#8c8c8c", linestyle="--", linewidth=0.8, zorder=0)
     if a["lower_is_better"]:
         axes.invert_xaxis()
     if b["lower_is_better"]:
@@ -49,7 +53,12 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     return figure
 
 
-def _places(part: Part, columns: Sequence[str]) -> tuple[int, int]:
+def shown_places(part: Part, columns: Sequence[str]) -> tuple[int, int]:
+    """Return the places of the two columns: those that are asked for, else the first one and the first of another axis.
+
+    Raises:
+        NotDrawn: If the table does not compare rows on two metrics, or lacks a column.
+    """
     table = part["table"]
     known = table["columns"]
     if table["rank_along"] != "column" or len(known) < 2:
@@ -71,4 +80,4 @@ def _front(points: Sequence[tuple[float, float]], lower_x: bool, lower_y: bool) 
     ]
 
 
-KIND: Final = FigureKind(draw=draw, says="two metrics against each other", columns=2)
+KIND: Final = FigureKind(draw=draw, shows=shown_places, says="two metrics against each other", columns=2)

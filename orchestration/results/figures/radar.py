@@ -39,4 +39,9 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     return figure
 
 
-KIND: Final = FigureKind(draw=draw, says="safety axes, the rim a perfect score")
+def shown_places(part: Part, columns: Sequence[str]) -> list[int]:
+    """Return the places of the columns whose means are drawn: all rates."""
+    return [j for j, column in enumerate(part["table"]["columns"]) if column["is_percent"]]
+
+
+KIND: Final = FigureKind(draw=draw, shows=shown_places, says="safety axes, the rim a perfect score")

@@ -13,6 +13,7 @@ from orchestration.errors import EnvironmentRefused, InputError, Mistake
 from orchestration.planning.lookup import recorded
 from orchestration.results.figures import heatmap, pareto, radar, reliability, severity
 from orchestration.results.figures.contract import FigureKind, NotDrawn
+from orchestration.results.figures.marks import add_lines, mark_lines
 from orchestration.results.figures.paper import paper_style
 from orchestration.results.report.again import run_command
 from orchestration.results.report.content import part_content
@@ -79,7 +80,10 @@ def draw_figure(resolved: ResolvedSweep, store: Results, kind: str, columns: Seq
     (table,) = sweep_tables(resolved, results)
     with paper_style():
         try:
-            return KINDS[kind].draw(part_content(resolved, table, results), columns)
+            part = part_content(resolved, table, results)
+            figure = KINDS[kind].draw(part, columns)
+            add_lines(figure, mark_lines(part, KINDS[kind].shows(part, columns)))
+            return figure
         except NotDrawn as error:
             raise InputError("figure", [Mistake(where=f"kind {kind}", text=each) for each in error.reasons]) from error
 

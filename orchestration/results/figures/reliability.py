@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
-from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, drawn_rows
+from eval.report import OWN_FILES
+from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, benchmark_places, drawn_rows
 from orchestration.results.figures.paper import new_figure, styles_of
 
 _ACROSS: Final = 4
@@ -49,4 +50,9 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     return figure
 
 
-KIND: Final = FigureKind(draw=draw, says="accuracy by confidence, one diagram per row")
+def shown_places(part: Part, columns: Sequence[str]) -> list[int]:
+    """Return the places of the columns on the clean test images, whatever files they are of."""
+    return [*benchmark_places(part, "clean"), *benchmark_places(part, f"clean{OWN_FILES}")]
+
+
+KIND: Final = FigureKind(draw=draw, shows=shown_places, says="accuracy by confidence, one diagram per row")

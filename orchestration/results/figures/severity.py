@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from augment.lookup.parameters import did_you_mean
-from orchestration.results.figures.contract import FigureKind, NotDrawn, Part, drawn_rows, scaled, unit_of
+from orchestration.results.figures.contract import (
+    FigureKind,
+    NotDrawn,
+    Part,
+    benchmark_places,
+    drawn_rows,
+    scaled,
+    unit_of,
+)
 from orchestration.results.figures.paper import legend_below, new_figure, styles_of
 
 
@@ -16,14 +24,7 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     Raises:
         NotDrawn: If none is recorded in several severities, or not the one that is asked for.
     """
-    known = {f"{each['benchmark']}/{each['metric']}": each for each in part["details"] if each["curve"]}
-    if not known:
-        raise NotDrawn("no benchmark is recorded in several severities")
-    if columns and columns[0] not in known:
-        is_column = columns[0] in {column["column"] for column in part["table"]["columns"]}
-        close = "" if is_column else did_you_mean(columns[0], known)
-        raise NotDrawn(f"'{columns[0]}' is not recorded in several severities{close}; what is: {', '.join(known)}")
-    chosen = known[columns[0]] if columns else next(iter(known.values()))
+    chosen = _chosen(part, columns)
     figure = new_figure(3.4)
     axes = figure.add_subplot()
     styles, handles = styles_of(drawn_rows(part)), []
@@ -47,4 +48,20 @@ def draw(part: Part, columns: Sequence[str]) -> Any:
     return figure
 
 
-KIND: Final = FigureKind(draw=draw, says="a metric by severity of corruption", columns=1)
+def shown_places(part: Part, columns: Sequence[str]) -> list[int]:
+    """Return the places of the columns of the benchmark that is drawn."""
+    return benchmark_places(part, _chosen(part, columns)["benchmark"])
+
+
+def _chosen(part: Part, columns: Sequence[str]) -> Mapping[str, Any]:
+    known = {f"{each['benchmark']}/{each['metric']}": each for each in part["details"] if each["curve"]}
+    if not known:
+        raise NotDrawn("no benchmark is recorded in several severities")
+    if columns and columns[0] not in known:
+        is_column = columns[0] in {column["column"] for column in part["table"]["columns"]}
+        close = "" if is_column else did_you_mean(columns[0], known)
+        raise NotDrawn(f"'{columns[0]}' is not recorded in several severities{close}; what is: {', '.join(known)}")
+    return known[columns[0]] if columns else next(iter(known.values()))
+
+
+KIND: Final = FigureKind(draw=draw, shows=shown_places, says="a metric by severity of corruption", columns=1)

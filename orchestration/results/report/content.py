@@ -21,7 +21,7 @@ from eval.report import (
 from eval.tables.formats.contract import Style
 from eval.tables.formats.html import table_element
 from eval.tables.formats.registry import render
-from eval.tables.grid import Entry, Table
+from eval.tables.grid import MARKS, Entry, Table
 from eval.tables.shades import table_shades
 from orchestration.cells.identity import ResolvedCell
 from orchestration.cells.resolved import ResolvedSweep
@@ -109,7 +109,14 @@ def _entry(entry: Entry | None) -> dict[str, Any] | None:
     if entry is None:
         return None
     summary = entry.summary
-    return {"mean": summary.mean, "spread": summary.spread, "n": summary.n, "low": summary.low, "high": summary.high}
+    return {
+        "mean": summary.mean,
+        "spread": summary.spread,
+        "n": summary.n,
+        "low": summary.low,
+        "high": summary.high,
+        "marks": [mark for mark in MARKS if mark in entry.marks],
+    }
 
 
 def _clean(reports: Mapping[str, MetricReport]) -> MetricReport | None:

@@ -44,6 +44,19 @@ def test_blue_is_better_whichever_way_that_is() -> None:
     assert column_of(table_of(values, AUROC), "Baseline")["up"] == 1.0
 
 
+@pytest.mark.parametrize("mark", ["imported", "limited", "fewer-sets"])
+def test_what_is_never_ranked_next_to_the_others_has_no_colour_either(mark: str) -> None:
+    values = {"Baseline": 0.5, "ours": 0.4, "other": 0.1}
+    seen = [
+        Observation(
+            row=row, column=ERROR, seed=0, value=value, marks=frozenset({mark} if row == "other" else frozenset())
+        )
+        for row, value in values.items()
+    ]
+    found = column_of(metric_table("t", list(values), [ERROR], seen), "Baseline")
+    assert (found["Baseline"], found["ours"], found["other"]) == (0.0, 1.0, None)
+
+
 def test_a_shade_grows_from_the_noise_to_five_times_it() -> None:
     shades = [shade(0.2 - times * 0.01, 0.2, 0.01, lower_is_better=True) for times in (0.99, 3.0, FULL_AT, 9.0)]
     assert shades == [0.0, pytest.approx(0.5), pytest.approx(1.0), 1.0]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import pytest
 
+from eval.tables.grid import MARKS
 from orchestration.cli import main
 from orchestration.errors import InputError
+from orchestration.planning.lookup import recorded
+from orchestration.results.figures.marks import mark_lines
 from orchestration.results.figures.registry import KINDS
 from orchestration.results.notebook import LoadedSweep, load_sweep
+from orchestration.results.report.content import part_content
 from orchestration.sweeps.model import Size
 
 Recorded = Callable[[str, Size], Path]
@@ -76,6 +81,45 @@ def test_points_and_curves_have_bars_of_the_spread_over_seeds(recorded_store: Re
         assert all(container.has_yerr for container in axes.containers)
     up = sweep.figure("severity").axes[0].containers[0].lines[2][0].get_segments()[0]
     assert up[1][1] - up[0][1] == pytest.approx(2 * 100 * 0.01 / 2**0.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "marks"),
+    [
+        ("heatmap", (), {"limited", "generated"}),
+        ("heatmap", ("clean/error",), {"limited"}),
+        ("pareto", (), {"limited", "generated"}),
+        ("pareto", ("clean/error", "pgd-reference/error"), {"limited"}),
+        ("radar", (), {"limited", "generated"}),
+        ("severity", (), {"limited", "generated"}),
+        ("reliability", (), {"limited"}),
+    ],
+)
+def test_a_figure_says_which_marks_its_numbers_bear(
+    recorded_store: Recorded, kind: str, columns: tuple[str, ...], marks: set[str]
+) -> None:
+    drawn = loaded(recorded_store("table-3", "smoke"), "table-3").figure(kind, columns=columns)
+
+    texts = [text.get_text() for text in drawn.texts if ": all rows" in text.get_text()]
+    expected = [f"{MARKS[mark][0].upper()}{MARKS[mark][1:]}: all rows" for mark in MARKS if mark in marks]
+    assert texts == ["\n".join(expected)]
+
+
+def test_the_front_is_that_of_rows_that_a_table_ranks(recorded_store: Recorded) -> None:
+    sweep = loaded(recorded_store("table-3", "smoke"), "table-3")
+    (table,) = sweep.table().tables
+    imported = tuple(entry and replace(entry, marks=frozenset({"imported"})) for entry in table.entries[0])
+    mixed = replace(table, entries=(imported, *table.entries[1:]))
+    results = dict(recorded(sweep.resolved.cells, sweep.store))
+    part = part_content(sweep.resolved, mixed, results)
+
+    front = KINDS["pareto"].draw(part, ()).axes[0].lines[-1].get_xydata().tolist()
+
+    assert len(front) == 1
+    second = mixed.entries[1][0]
+    assert second is not None
+    assert front[0][0] == pytest.approx(100 * second.summary.mean)
+    assert mark_lines(part, [0])[-1] == "Imported from another suite's results: Baseline"
 
 
 def test_columns_can_be_chosen(recorded_store: Recorded) -> None:
