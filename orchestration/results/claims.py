@@ -7,7 +7,7 @@ or not they were asked for: nothing is run for them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,9 @@ from orchestration.errors import InputError
 from orchestration.planning.lookup import recorded
 from orchestration.store.contract import CellResult, Results
 from orchestration.store.measured import images_seen
-from orchestration.sweeps.model import Overrides, Sweep
+from orchestration.store.provenance import origin_marks
+from orchestration.sweeps.model import Sweep
+from orchestration.sweeps.overrides import parse_overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ class RecordedEvidence:
         columns = [column for given in alternatives for column in _columns_of(given, *members[0])]
         if not columns:
             return Missing(f"the sweep does not measure {alternatives[0]}", is_absent=True)
+        if any(cell.cell.imported is not None for cell, _ in members):
+            return Missing(f"{row} is imported from another suite, which defines its numbers otherwise")
+        origins = (
+            self.results[cell.train_key].training.summary for cell, _ in members if cell.train_key in self.results
+        )
+        if any("contradicted" in origin_marks(summary.environment) for summary in origins):
+            return Missing(f"a checkpoint of {row} was adopted although its own record contradicts the row")
         own = {name for cell, _ in members for name in _own_files(cell, columns[0])}
         if own:
             return Missing(
@@ -124,11 +133,13 @@ class EvaluatedClaim:
 
     Attributes:
         sweep: Label of the sweep, its size included.
+        settings: What options change of the sweep ("benchmarks.c.severities=[1]"), its seeds left out.
         table: The published table (or the sweep) that it is evaluated as.
         printed: The verdict on the papers' own numbers, or None where the table is no published one.
     """
 
     sweep: str
+    settings: tuple[str, ...]
     table: str
     datasets: tuple[str, ...]
     ours: ClaimVerdict
@@ -174,6 +185,7 @@ def verdict_document(evaluated: EvaluatedClaim) -> dict[str, Any]:
         "says": evaluated.claim.says,
         "source": evaluated.claim.source,
         "sweep": evaluated.sweep,
+        "settings": list(evaluated.settings),
         "datasets": list(evaluated.datasets),
         "verdict": evaluated.ours.truth,
         "reason": evaluated.ours.reason,
@@ -196,14 +208,38 @@ def _lenders(grounds: Mapping[str, ResolvedSweep]) -> dict[str, dict[str, Resolv
 
 
 def _built_in(table: str, like: ResolvedSweep) -> ResolvedSweep | None:
-    """Return the built-in sweep of a table in the size and with the seeds of another one, or None where there is none."""
+    """Return the built-in sweep of a table in the size, with the options and seeds of another one, or None where there is none.
+
+    Rows of a user's own file are not compared with rows of another recipe: nothing is lent to it then.
+    """
     if table not in SWEEPS:
         return None
-    overrides = Overrides(seeds=tuple(dict.fromkeys(each.seed for each in like.points)))
+    seeds = tuple(dict.fromkeys(each.seed for each in like.points))
+    changes = parse_overrides(_settings(like))
     try:
-        return load_sweep(table, size=like.sweep.size, overrides=overrides, catalogue=like.catalogue)
-    except InputError:  # that sweep has no such size
+        found = load_sweep(
+            table, size=like.sweep.size, overrides=replace(changes, seeds=seeds), catalogue=like.catalogue
+        )
+    except InputError:  # that sweep has no such size, or nothing that these options change
         return None
+    return found if like.source in SWEEPS or _shares_cells(like, found) else None
+
+
+def _settings(resolved: ResolvedSweep) -> tuple[str, ...]:
+    return tuple(text for text in resolved.sweep.overrides if not text.startswith("seeds="))
+
+
+def _shares_cells(ours: ResolvedSweep, other: ResolvedSweep) -> bool:
+    """Return whether two sweeps have a cell in common that both evaluate in the same way: then their other rows compare too."""
+    theirs = {cell.train_key: cell for cell in other.cells}
+    pairs = [(cell, theirs[cell.train_key]) for cell in ours.cells if cell.train_key in theirs]
+    return bool(pairs) and all(
+        one.key == another.key
+        for a, b in pairs
+        for one in a.benchmarks
+        for another in b.benchmarks
+        if one.name == another.name
+    )
 
 
 def _evaluated(
@@ -217,6 +253,7 @@ def _evaluated(
     beside = tuple(lenders[other] for other in claim.beside if other in lenders)
     return EvaluatedClaim(
         sweep=resolved.sweep.label,
+        settings=_settings(resolved),
         table=table,
         datasets=tuple(dict.fromkeys(cell.config.dataset for cell in resolved.cells)),
         ours=evaluate(claim, RecordedEvidence((resolved, *beside), results), table=table, alpha=alpha),

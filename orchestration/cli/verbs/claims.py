@@ -80,6 +80,8 @@ def claims_text(documents: list[dict[str, Any]], *, details: bool) -> str:
 def _advice(evaluated: tuple[EvaluatedClaim, ...], names: list[str], changes: options.ChangeOptions) -> list[str]:
     if changes.size != "full" and evaluated:
         return ["in this size the claims are evaluated on other data and networks than the papers'"]
+    if settings := list(dict.fromkeys(text for each in evaluated for text in each.settings)):
+        return [f"the claims are evaluated on other trainings or evaluations than the papers': {', '.join(settings)}"]
     if evaluated and all(each.ours.truth == NO_EVIDENCE for each in evaluated):
         return [f"nothing to evaluate yet; compute it with: {command('run', name)}" for name in names]
     if not evaluated:

@@ -9,10 +9,11 @@ import pytest
 
 from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.cells.identity import ResolvedCell
-from orchestration.cells.load import load_sweep
+from orchestration.cells.load import SWEEPS, load_sweep
 from orchestration.cells.resolved import ResolvedSweep
 from orchestration.cli import main
 from orchestration.results.claims import EvaluatedClaim, evaluate_claims
+from orchestration.results.imported import import_file
 from orchestration.store.contract import ResultsStore
 from orchestration.store.open import open_store
 from orchestration.sweeps.model import Overrides, Size
@@ -28,7 +29,14 @@ def loaded(
     return sweep, list(sweep.cells)
 
 
-def record(store: ResultsStore, cell: ResolvedCell, *, goodness: float, device_s: float = 100.0) -> None:
+def record(
+    store: ResultsStore,
+    cell: ResolvedCell,
+    *,
+    goodness: float,
+    device_s: float = 100.0,
+    environment: dict[str, object] | None = None,
+) -> None:
     """Record a cell whose every value is the better the higher its goodness is, with a little noise by seed."""
     lower = 0.5 - goodness + 0.001 * cell.config.seed * (1 + goodness)
     store.record_training(
@@ -36,6 +44,7 @@ def record(store: ResultsStore, cell: ResolvedCell, *, goodness: float, device_s
             cell.train_key,
             wall_s=device_s,
             device_s=device_s + cell.config.seed,
+            environment=environment or {},
             config={"dataset": cell.config.dataset, "recipe": {"epochs": 1, "train_images": 100}},
         )
     )
@@ -90,6 +99,61 @@ def test_rows_of_another_table_of_the_same_dataset_are_read_from_its_sweep(store
     assert verdicts(store, sweep)["random-images-clean"].ours.truth == "pass"
 
 
+def test_rows_of_another_table_are_those_of_the_same_options(store: ResultsStore) -> None:
+    """A row of three epochs is not compared with one of a hundred."""
+    changed = Overrides(seeds=(0, 1, 2), settings={"train.epochs": 3})
+    ours, theirs = (load_sweep(name, overrides=changed) for name in ("mixing-sets", "table-3"))
+    _, of_usual_epochs = loaded("table-3")
+    for cell in [*ours.cells, *of_usual_epochs]:
+        record(store, cell, goodness=0.2 if cell.cell.row in ("300K Random Images", "AutoAugment") else 0.1)
+
+    found = verdicts(store, ours)["random-images-clean"]
+    assert (found.ours.truth, found.settings) == ("not checkable", ("train.epochs=3",))
+
+    for cell in theirs.cells:
+        record(store, cell, goodness=0.2 if cell.cell.row == "AutoAugment" else 0.1)
+    assert verdicts(store, ours)["random-images-clean"].ours.truth == "pass"
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_users_own_file_borrows_rows_of_its_own_recipe_only(
+    is_same: bool, store: ResultsStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    text = SWEEPS["mixing-sets"].read_text(encoding="utf-8").replace("name: mixing-sets", "name: mine")
+    path.write_text(text if is_same else text.replace("base:\n", "base:\n  train: {epochs: 3}\n"), encoding="utf-8")
+    sweep = load_sweep(str(path), overrides=Overrides(seeds=(0, 1, 2)))
+    _, others = loaded("table-3")
+    for cell in [*sweep.cells, *others]:
+        record(store, cell, goodness=0.2 if cell.cell.row in ("300K Random Images", "AutoAugment") else 0.1)
+
+    truth = verdicts(store, sweep)["random-images-clean"].ours.truth
+
+    assert truth == ("pass" if is_same else "not checkable")
+
+
+def test_a_row_of_another_suite_or_against_its_own_record_is_no_evidence(store: ResultsStore, tmp_path: Path) -> None:
+    theirs, path = tmp_path / "theirs.csv", tmp_path / "beside.yaml"
+    theirs.write_text("dataset,AUROC,ACC\nsvhn,91,99.5\n", encoding="utf-8")
+    path.write_text(
+        "name: beside\ntitle: Beside\nbase: {method: baseline, dataset: cifar-10, model: wrn-16-4, recipe: cifar}\n"
+        "axes: {cells: [{row: Baseline}, {row: PixMix, imported: X}]}\n"
+        "table: {columns: [clean/error], published: table-4}\n",
+        encoding="utf-8",
+    )
+    import_file(theirs, "openood", name="X", dataset="cifar-10", store=store)
+    sweep = load_sweep(str(path))
+    record(store, sweep.cells[0], goodness=0.1)
+
+    assert "PixMix is imported from another suite" in verdicts(store, sweep)["clean-kept"].ours.reason
+
+    full, cells = loaded("table-3", seeds=(0,))
+    for cell in cells:
+        against = ["another method"] if cell.cell.row == "PixMix" else []
+        record(store, cell, goodness=0.1, environment={"adopted_against": against})
+    assert "its own record contradicts" in verdicts(store, full)["clean-kept"].ours.reason
+
+
 def test_a_row_that_a_size_leaves_out_makes_its_claim_not_checkable(store: ResultsStore) -> None:
     sweep, _ = loaded("mixing-sets", "small")
 
@@ -130,6 +194,10 @@ def test_the_verb_prints_one_line_per_claim_and_its_document(
     assert document[0]["verdict"] == "pass"
     assert document[0]["published_numbers"] == "pass"
     assert document[0]["source"] == "supplement, Table 10"
+    assert document[0]["settings"] == []
+
+    assert main(["claims", *options, "--set", "train.epochs=3"]) == 0
+    assert "other trainings or evaluations than the papers': train.epochs=3" in capsys.readouterr().err
 
 
 def test_the_verb_says_how_to_get_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
