@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -43,6 +43,7 @@ class Evaluation:
         reports: One report per benchmark.
         estimated: Forward passes that the cost model expects, in images.
         notes: What is not as published: missing files, stand-ins, limits.
+        settings: Benchmark -> its parameters that are not the usual ones ("severities 3 (of 1, 2, 3, 4, 5)").
         assumed: what is assumed of foreign weights (`trainers.models.weights.assumption`); None for a network of ours.
     """
 
@@ -52,6 +53,7 @@ class Evaluation:
     reports: tuple[MetricReport, ...]
     estimated: int = 0
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     assumed: Mapping[str, Any] | None = None
 
     @property
@@ -207,6 +209,7 @@ def document_of(evaluated: Evaluation) -> dict[str, Any]:
     """Return an evaluation as plain values: one document for all axes."""
     return evaluation_document(
         evaluated.reports,
+        evaluated.settings,
         checkpoint=evaluated.checkpoint,
         sha256=evaluated.network.sha256,
         dataset=evaluated.network.dataset,

@@ -25,6 +25,7 @@ from orchestration.evaluation.checkpoints import LoadedNetwork, evaluate_network
 from orchestration.evaluation.evaluate import Evaluation, estimated_passes, make_requests, select_axes, suite_of
 from orchestration.evaluation.progress import OnProgress, weights_of
 from orchestration.planning.missing_data import refuse_where_none_can_run
+from orchestration.results.notes import unusual_parameters
 from orchestration.settings import Settings
 from trainers.datasets.contract import DatasetSpec
 from trainers.datasets.registry import dataset_for
@@ -90,6 +91,7 @@ def evaluate_in_process(
         reports=reports,
         estimated=estimated_passes(requests, network.dataset, settings.data_root),
         notes=(*notes, *left_out),
+        settings={request.name: tuple(unusual_parameters(request)) for request in requests},
         assumed=assumed,
     )
 

@@ -45,9 +45,10 @@ def kept_document(
     found: dict[str, BenchmarkOutcome] = {}
     mistakes: list[Mistake] = []
     datasets: dict[str, None] = {}
+    settings: dict[str, list[str]] = {}
     for source in sources:
         try:
-            outcomes, dataset = _outcomes(source, result_of)
+            outcomes, dataset, said = _outcomes(source, result_of)
         except (OSError, ValueError) as error:
             mistakes.append(Mistake(where=source, text=f"must be predictions of `dreamgrid evaluate --save`: {error}"))
             continue
@@ -57,6 +58,7 @@ def kept_document(
             for name in outcomes.keys() & found.keys()
         ]
         found |= outcomes
+        settings |= said
     known = ", ".join(found)
     mistakes += [
         Mistake(where=f"--set benchmarks.{name}", text=f"no predictions of it are given; there are: {known}")
@@ -68,6 +70,7 @@ def kept_document(
     reports = [_report(name, outcome, params.get(name, {}), data_root) for name, outcome in found.items()]
     return evaluation_document(
         reports,
+        {name: _with(settings.get(name, []), params.get(name, {})) for name in found},
         checkpoint=", ".join(sources),
         sha256="",
         dataset=", ".join(datasets),
@@ -78,6 +81,13 @@ def kept_document(
     )
 
 
+def _with(settings: Sequence[str], params: Mapping[str, object]) -> list[str]:
+    """Return which parameters are not the usual ones once some are given anew."""
+    given = {name.replace("_", " "): value for name, value in params.items()}
+    kept = [text for text in settings if not any(text.startswith(f"{name} ") for name in given)]
+    return [*kept, *(f"{name} {value}" for name, value in given.items())]
+
+
 def _unknown(name: str) -> str:
     """Return what a reader must know of predictions without a report next to them."""
     return (
@@ -86,8 +96,12 @@ def _unknown(name: str) -> str:
     )
 
 
-def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tuple[dict[str, BenchmarkOutcome], str]:
-    """Return what is kept at a source, by benchmark, and its dataset where that is known."""
+_Kept = tuple[dict[str, BenchmarkOutcome], str, dict[str, list[str]]]
+"""Outcomes by benchmark, their dataset, and which parameters were not the usual ones, where these are known."""
+
+
+def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> _Kept:
+    """Return what is kept at a source."""
     path = Path(os.path.expanduser(source))
     if path.is_dir():
         return _of_files(sorted(path.glob("*.npz")), path / REPORT)
@@ -104,10 +118,10 @@ def _outcomes(source: str, result_of: Callable[[str], CellResult | None]) -> tup
             f"cell '{source}' holds several results of '{doubled[0]}' with different parameters; evaluate its checkpoint "
             "with --save, and name that folder"
         )
-    return kept, str(result.training.provenance.config.get("dataset", ""))
+    return kept, str(result.training.provenance.config.get("dataset", "")), {}
 
 
-def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkOutcome], str]:
+def _of_files(paths: Sequence[Path], report: Path) -> _Kept:
     document = read_document(report) if report.is_file() else {}
     said = outcomes_of(document) if document else {}
     found = {}
@@ -117,7 +131,8 @@ def _of_files(paths: Sequence[Path], report: Path) -> tuple[dict[str, BenchmarkO
         found[path.stem] = replace(said.get(path.stem) or BenchmarkOutcome(metrics={}), arrays=kept)
     if not found:
         raise ValueError("it contains no <benchmark>.npz")
-    return found, str(document.get("dataset", ""))
+    settings = {each["benchmark"]: list(each.get("settings", ())) for each in document.get("reports", ())}
+    return found, str(document.get("dataset", "")), {name: each for name, each in settings.items() if name in found}
 
 
 def _report(name: str, kept: BenchmarkOutcome, params: Mapping[str, object], data_root: Path) -> MetricReport:

@@ -60,6 +60,7 @@ class _Report(BaseModel, strict=True):
     metrics: dict[str, _Metric]
     rows: list[Annotated[dict[str, str | bool | int | float | None], AfterValidator(_with_numbers)]]
     notes: _Sets
+    settings: list[str] = []
     forward_passes: int = 0
 
 
@@ -72,10 +73,13 @@ class _Document(BaseModel, strict=True):
     reports: list[_Report]
 
 
-def evaluation_document(reports: Sequence[MetricReport], **about: Any) -> dict[str, Any]:
+def evaluation_document(
+    reports: Sequence[MetricReport], settings: Mapping[str, Sequence[str]], **about: Any
+) -> dict[str, Any]:
     """Return an evaluation as plain values.
 
     Args:
+        settings: Benchmark -> its parameters that are not the usual ones, as far as they are known.
         about: checkpoint, sha256, dataset, assumed, architecture, forward_passes_estimated, notes.
     """
     return {
@@ -84,7 +88,9 @@ def evaluation_document(reports: Sequence[MetricReport], **about: Any) -> dict[s
         "axes": list(axes_of([report.benchmark for report in reports if report.outcome is not None])),
         "forward_passes": sum(report.outcome.forward_passes for report in reports if report.outcome),
         "missing": {report.benchmark: report.error for report in reports if report.outcome is None},
-        "reports": [_report_document(report) for report in reports],
+        "reports": [
+            {**_report_document(report), "settings": list(settings.get(report.benchmark, ()))} for report in reports
+        ],
     }
 
 

@@ -74,6 +74,7 @@ def _marks(report: Mapping[str, Any]) -> list[str]:
     """Return what makes a benchmark's values other than they seem: on which images they are, and which are undefined."""
     notes = report["notes"]
     remarks = ["generated images, not published files"] if notes.get("generated") else []
+    remarks += [", ".join(report["settings"])] if report.get("settings") else []
     if "limited" in notes:
         remarks.append(f"limited to {notes['limited']['used']} of {notes['limited']['of']} images")
     if "small" in report["marks"] or "small_sets" in notes:

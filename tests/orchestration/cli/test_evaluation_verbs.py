@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from orchestration.cli import main
+from orchestration.results.evaluation_lines import evaluation_notes
 from trainers.datasets.registry import dataset_for
 from trainers.training.networks import build_classifier
 
@@ -69,6 +70,16 @@ def test_a_report_covers_the_axes_and_tells_its_limits(report: Path) -> None:
     assert document["forward_passes"] == sum(each["forward_passes"] for each in document["reports"])
     assert document["forward_passes"] == document["forward_passes_estimated"]
     assert document["missing"] == {}
+    settings = {each["benchmark"]: each["settings"] for each in document["reports"]}
+    assert settings == {
+        "clean": [],
+        "c-generated": ["kinds contrast (of 15)", "severities 1 (of 1, 2, 3, 4, 5)"],
+        "ood-generated": [],
+        "pgd": ["steps 1 instead of 20"],
+    }
+    said = evaluation_notes(document)
+    assert "note: c-generated: kinds contrast (of 15), severities 1 (of 1, 2, 3, 4, 5)" in said
+    assert "note: pgd: steps 1 instead of 20" in said
 
 
 def test_compact_predictions_are_kept_beside_the_report(report: Path) -> None:
@@ -363,6 +374,8 @@ def test_kept_predictions_give_the_numbers_again_without_the_network(
     assert numbers == {each["benchmark"]: each["metrics"] for each in before["reports"] if each["benchmark"] != "pgd"}
     assert (document["dataset"], document["forward_passes"]) == ("digits", 0)
     assert "keeps no predictions" in document["missing"]["pgd"]
+    settings = {each["benchmark"]: each["settings"] for each in before["reports"]}
+    assert {each["benchmark"]: each["settings"] for each in document["reports"]} == settings
 
 
 def test_another_score_of_kept_predictions_is_that_of_their_fine_rows(
@@ -373,6 +386,7 @@ def test_another_score_of_kept_predictions_is_that_of_their_fine_rows(
     (found,) = document["reports"]
     mean = next(row for row in found["rows"] if (row["set"], row["variant"]) == ("mean", "energy"))
     assert found["metrics"]["auroc"]["value"] == mean["auroc"]
+    assert found["settings"] == ["score energy"]
 
 
 def test_a_file_without_its_report_is_known_by_its_name(
