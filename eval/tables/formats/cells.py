@@ -95,12 +95,30 @@ def _number(value: float, spec: ColumnSpec, style: Style) -> str:
 
 
 def _what_numbers_are(table: Table) -> str:
-    """Return the unit and what the entries are of; only the unit where all are published, "" where none are."""
+    """Return the unit and what the entries are of; only the unit where all are published, "" where none are.
+
+    What an imported entry is a mean of is not known here.
+    """
     entries = [entry for row in table.entries for entry in row if entry]
-    counts = sorted({entry.summary.n for entry in entries if entry.summary.n}) or [1]
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    unit = "Percent" if all(spec.is_percent for spec in table.columns) else "Percent, except mT5D (ranks)"
     if not entries:
-        return f"{unit}." if table.expected else ""
-    spread = ", mean ± sample standard deviation" if counts[-1] > 1 else ""
-    return f"{unit}{spread}, {seeds} seed{'s' if counts[-1] > 1 else ''} per entry."
+        return f"{_units(table)}." if table.expected else ""
+    counts = sorted({entry.summary.n for entry in entries if entry.summary.n})
+    parts = [_units(table)]
+    if counts:
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        parts += ["mean ± sample standard deviation"] if counts[-1] > 1 else []
+        parts.append(f"{seeds} seed{'s' if counts[-1] > 1 else ''} per entry")
+    unknown = [entry for entry in entries if not entry.summary.n]
+    if unknown:
+        deviation = ", ± is the deviation that their file gives" * any(
+            entry.summary.spread is not None for entry in unknown
+        )
+        parts.append(f"of imported entries seeds are not known{deviation}")
+    return f"{', '.join(parts)}."
+
+
+def _units(table: Table) -> str:
+    ranks = dict.fromkeys(spec.column.spec.label for spec in table.columns if not spec.is_percent)
+    if not ranks:
+        return "Percent"
+    return f"Percent, except {', '.join(ranks)} (ranks)" if any(spec.is_percent for spec in table.columns) else "Ranks"

@@ -196,6 +196,38 @@ def test_markdown(three_rows):
     assert "Percent, mean ± sample standard deviation, 2 seeds per entry." in text
 
 
+@pytest.mark.parametrize(
+    ("columns", "marks", "spread", "says"),
+    [
+        (["clean/error"], {}, None, "Percent, 1 seed per entry."),
+        (["p/mt5d"], {}, None, "Ranks, 1 seed per entry."),
+        (["clean/error", "p/mt5d"], {}, None, "Percent, except mT5D (ranks), 1 seed per entry."),
+        (["clean/error"], {"imported"}, None, "Percent, of imported entries seeds are not known."),
+        (
+            ["clean/error"],
+            {"imported"},
+            0.01,
+            "Percent, of imported entries seeds are not known, ± is the deviation that their file gives.",
+        ),
+    ],
+)
+def test_the_line_below_says_what_the_numbers_are(columns, marks, spread, says):
+    seen = [
+        Observation(row="a", column=Column.of(column), seed=0, value=0.2, marks=frozenset(marks), spread=spread)
+        for column in columns
+    ]
+    assert says in render(metric_table("t", ["a"], list(map(Column.of, columns)), seen), "markdown")
+
+
+def test_an_imported_deviation_is_not_taken_for_that_of_our_seeds():
+    column = Column.of("clean/error")
+    theirs = Observation(row="b", column=column, seed=0, value=0.3, marks=frozenset({"imported"}), spread=0.01)
+    text = render(
+        metric_table("t", ["a", "b"], [column], [*observations({("a", "clean/error"): [0.2]}), theirs]), "markdown"
+    )
+    assert "Percent, 1 seed per entry, of imported entries seeds are not known, ± is the deviation that" in text
+
+
 def test_csv_has_one_line_per_entry_in_printed_units(three_rows):
     lines = list(csv.DictReader(io.StringIO(render(three_rows, "csv"))))
     assert len(lines) == 8
