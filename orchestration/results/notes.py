@@ -21,6 +21,9 @@ from orchestration.sweeps.model import Sweep
 _TOLD_OTHERWISE: Final = frozenset({"max_images", "baseline", "keep_logits"})
 """Parameters of a benchmark that a mark or a line of their own tells, or that change no number."""
 
+_DIVISORS: Final = {"mfr-normalised": "flip rates", "mt5d-normalised": "top-5 distances"}
+"""Normalised metric -> what of a baseline network it is divided by, where that is not its error."""
+
 _LISTED: Final = 6
 """Entries of a list up to which a line names them all."""
 
@@ -97,7 +100,8 @@ def normalisation_notes(
             continue
         names = dict.fromkeys(str(baseline) for cell in cells for baseline in _baselines(column, cell, results))
         if names:
-            notes.append(f"{column.label}: divided by the errors of {' and of '.join(names)}.")
+            what = _DIVISORS.get(column.metric, "errors")
+            notes.append(f"{column.label}: divided by the {what} of {' and of '.join(names)}.")
     return tuple(notes)
 
 

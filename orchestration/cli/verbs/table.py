@@ -68,6 +68,9 @@ def table(
     if is_compared:
         made = compared(made, resolved, full_size(resolved))
     _write(made, "json" if as_json else form, decimals, output)
+    if form == "csv" and not as_json:  # which has no room for the lines below a table
+        for line in dict.fromkeys(note for each in made for note in each.notes):
+            echo_err(f"note: {line}")
     if cost:
         echo_err(ledger_text(ledger(resolved.cells, results, resolved.catalogue)))
     entries = [entry for each in made for row in each.entries for entry in row]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from eval.benchmarks.contract import BenchmarkRequest
 from eval.report import BenchmarkOutcome, MetricReport, MetricValue
 from eval.tables.column import Column
@@ -23,6 +25,14 @@ def test_a_normalised_column_names_its_baseline() -> None:
     assert normalisation_notes([Column.of("c/error"), Column.of("c/mce")], [cell], {"t": result}) == (
         "C mCE: divided by the errors of alexnet.",
     )
+
+
+@pytest.mark.parametrize(("metric", "what"), [("mfr-normalised", "flip rates"), ("mt5d-normalised", "top-5 distances")])
+def test_a_rate_of_sequences_is_not_said_to_be_divided_by_errors(metric: str, what: str) -> None:
+    cell, result = cell_with("alexnet")
+    cell.benchmarks = (BenchmarkRequest(name="p", params={}, key="k"),)
+    (note,) = normalisation_notes([Column.of(f"p/{metric}")], [cell], {"t": result})
+    assert note.endswith(f": divided by the {what} of alexnet.")
 
 
 def test_two_baselines_in_one_column_are_both_named() -> None:

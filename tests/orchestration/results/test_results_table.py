@@ -351,6 +351,17 @@ def test_the_command_line_sets_the_published_numbers_beside_ours(
     assert "0.213" in json.dumps(json.loads(capsys.readouterr().out))
 
 
+def test_what_a_csv_has_no_room_for_is_told_next_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = str(tmp_path / "storage")
+    record(open_store(storage), loaded("demo").cells[0], {"c-generated": {"error": 0.213}})
+
+    assert main(["table", "demo", "--format", "csv", "--storage", storage]) == 0
+
+    printed = capsys.readouterr()
+    assert "note: C (generated): severities 3 (of 1, 2, 3, 4, 5)." in printed.err
+    assert "severities" not in printed.out
+
+
 REPRODUCED = {"clean": {"error": 0.203}, "c": {"error": 0.305}, "pgd-reference": {"error": 0.929}}
 
 
