@@ -14,6 +14,7 @@ from orchestration.cells.keys import IMPORTED
 from orchestration.errors import InputError, Mistake
 from orchestration.results.evaluation_document import outcomes_of, read_document
 from orchestration.store.contract import ResultsStore
+from orchestration.store.provenance import origin_marks
 
 
 def known_suite(name: str) -> str:
@@ -53,7 +54,8 @@ def recorded_outcomes(train_key: str, store: ResultsStore) -> tuple[dict[str, Be
     name = (
         str(config.get("label") or "") or f"{config.get('method', '')} seed {config.get('seed', '')} ({train_key[:12]})"
     )
-    name += (f" ({IMPORTED})" if result.is_imported else "") + _marks(outcomes)
+    origins = [IMPORTED] if result.is_imported else sorted(origin_marks(result.training.summary.environment))
+    name += (f" ({', '.join(origins)})" if origins else "") + _marks(outcomes)
     return outcomes, About(name=name, dataset=str(config.get("dataset", "")), architecture=str(config.get("model", "")))
 
 

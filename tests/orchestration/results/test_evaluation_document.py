@@ -14,7 +14,7 @@ from eval.report import BenchmarkOutcome, MetricValue
 from orchestration.errors import InputError
 from orchestration.evaluation.kept import kept_document
 from orchestration.results.evaluation_document import DOCUMENT_KIND
-from orchestration.results.exchange import reported_outcomes
+from orchestration.results.exchange import recorded_outcomes, reported_outcomes
 from orchestration.store.open import open_store
 from tests.fakes.records import make_report, make_training
 
@@ -79,3 +79,23 @@ def test_kept_predictions_of_a_benchmark_with_several_results_are_not_confused(t
 
     with pytest.raises(InputError, match="cell 'cccc' holds several results of 'clean' with different parameters"):
         kept_document(["cccc"], result_of=lambda _: store.result("c" * 64), params={}, data_root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, ""),
+        ({"released": "x"}, " (released)"),
+        ({"adopted_from": "x", "adopted_against": ["y"]}, " (adopted, contradicted)"),
+    ],
+)
+def test_an_exported_cell_says_whether_it_was_trained_here(environment: dict[str, Any], says: str) -> None:
+    store = open_store("memory:")
+    store.record_training(make_training("c" * 64, environment=environment, config={"method": "pixmix", "seed": 1}))
+    outcome = BenchmarkOutcome(metrics={"error": MetricValue(0.25, 10)}, notes={"evaluated_in": "bf16"})
+    request = BenchmarkRequest(name="clean", params={}, key="0" * 64)
+    store.record_report("c" * 64, "d" * 64, make_report(request, outcome))
+
+    _, about = recorded_outcomes("c" * 64, store)
+
+    assert about.name == f"pixmix seed 1 (cccccccccccc){says} (evaluated in bf16: clean)"
