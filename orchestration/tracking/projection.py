@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from orchestration.store.contract import CellResult, Leases
 from orchestration.tracking.content.params import EVALUATED_IN
-from orchestration.tracking.content.state import FINE_TABLE, RunState, linked, points_now
+from orchestration.tracking.content.state import FINE_TABLE, PASSING_TAGS, RunState, linked, points_now
 from orchestration.tracking.content.tracked_values import TrackedCell, TrackedSweep
 from orchestration.tracking.content.views import (
     GRID_FOLDER,
@@ -170,6 +170,7 @@ class Projection:
         if is_shown and run.status == state.status and _holds(run, cell, state.points):
             return False
         tags = {**labels, **state.tags, WANTED_TAG: "true", PROJECTED_TAG: digest}
+        tags |= dict.fromkeys((run.tags.keys() & PASSING_TAGS) - state.tags.keys(), "none")
         tags |= self._note_of(cell, run, state.tags)
         if FINE_TABLE in state.artifacts:
             tags[_ARTIFACTS_TAG] = json.dumps([{"path": FINE_TABLE, "type": "table"}])

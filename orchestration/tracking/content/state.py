@@ -31,6 +31,8 @@ _NOT_IN_MODELS: Final = re.compile(r"[/:.%\"']")
 """Characters that the name of a logged model must not have."""
 _LONGEST_MODEL: Final = 250
 MARKS_TAG: Final = "marks"
+PASSING_TAGS: Final = frozenset({"attempts", "failure", "failure.message", "not_finite", "origin", "assumed"})
+"""Tags that a run has for as long as they are true; a tracking server keeps what it was told, until it is told otherwise."""
 EVALUATION_S: Final = "cost/evaluation_s"
 _SECONDS_PER_HOUR: Final = 3600.0
 _MEGABYTES_PER_MIB: Final = 2**20 / 1e6

@@ -347,6 +347,21 @@ def test_a_failed_cell_says_why(store: Any, lab: Any, server: Any) -> None:
     assert run.tags["result"] == "none"
 
 
+def test_what_was_said_of_an_earlier_try_is_not_said_of_the_result(store: Any, lab: Any, server: Any) -> None:
+    plan = lab.plan(methods=("baseline",), seeds=1)
+    (cell,) = plan.cells
+    store.record_attempt(lab.attempt(cell))
+    sync(store, plan, URI, client=server)
+    assert server.of(cell).tags["failure"] == "nan"
+    server.log(server.of(cell).run_id, (), {}, {"origin": "adopted"})
+
+    sync(store, finished(store, lab, plan), URI, client=server)
+
+    tags = server.of(cell).tags
+    assert tags["result"] == "complete"
+    assert {tags[name] for name in ("failure", "failure.message", "attempts", "origin")} == {"none"}
+
+
 def test_a_cell_whose_benchmarks_are_missing_is_no_finished_run(store: Any, lab: Any, server: Any) -> None:
     plan = lab.plan()
     store.record_training(lab.training(plan.cells[0]))
