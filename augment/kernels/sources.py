@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import os
 from pathlib import Path
 from typing import Final
+
+from augment.lookup.imports import imported_names
 
 KERNEL_PACKAGES: Final = ("augment", "eval", "benchmarks")
 CACHE_VARIABLE: Final = "DREAMGRID_KERNEL_CACHE"
@@ -58,14 +59,7 @@ def path_of(module: str, top: Path = TOP) -> Path | None:
 
 @functools.cache
 def _imports_of(module: str, top: Path) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(_source_of(module, top))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if is_ours(name) and path_of(name, top))
+    return frozenset(name for name in imported_names(_source_of(module, top)) if is_ours(name) and path_of(name, top))
 
 
 @functools.cache

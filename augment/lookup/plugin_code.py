@@ -7,7 +7,6 @@ for it.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 import hashlib
@@ -17,6 +16,8 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Final
+
+from augment.lookup.imports import imported_names
 
 OWN_PACKAGES: Final = frozenset({"augment", "clusters", "eval", "orchestration", "trainers"})
 """Packages whose semantics versions are guarded by our own tests."""
@@ -128,16 +129,10 @@ def _next_to(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
 def _imports(path: Path) -> set[str]:
     """Return the first parts of the names that a source file imports, at any place in it."""
     try:
-        tree = ast.parse(path.read_bytes())
+        names = imported_names(path.read_bytes())
     except (OSError, SyntaxError, ValueError):  # it fails where it is imported; its bytes count all the same
         return set()
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found
+    return {name.partition(".")[0] for name in names}
 
 
 def _origin(module: str) -> Path | None:

@@ -29,9 +29,10 @@ print(num_compiled())
 
 def a_copy(folder: Path) -> Path:
     """Copy the sources that the counters' kernels need into a folder."""
-    (folder / "augment" / "kernels").mkdir(parents=True)
+    for room in ("kernels", "lookup"):
+        (folder / "augment" / room).mkdir(parents=True)
     kernels = [f"kernels/{name}" for name in ("__init__", "compiled", "numba_cache", "counters", "sources")]
-    for name in ("__init__", "errors", *kernels):
+    for name in ("__init__", "errors", "lookup/__init__", "lookup/imports", *kernels):
         shutil.copy(REPOSITORY / "augment" / f"{name}.py", folder / "augment" / f"{name}.py")
     return folder
 
