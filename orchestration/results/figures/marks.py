@@ -16,23 +16,28 @@ _WIDTH: Final = 118
 
 
 def mark_lines(part: Part, places: Sequence[int]) -> list[str]:
-    """Return "On a part of the test images: all rows" for each mark that entries of these columns bear."""
+    """Return "On a part of the test images: all rows of Clean, PGD" for each mark that entries of these columns bear."""
     table = part["table"]
-    borne: dict[str, dict[str, None]] = {}
+    rows_of: dict[str, dict[str, None]] = {}
+    groups_of: dict[str, dict[str, None]] = {}
     shown: dict[str, None] = {}
     for row, entries in zip(table["rows"], table["entries"], strict=True):
         for j in places:
             if entries[j] is None:
                 continue
-            label = table["columns"][j]["label_alone"] if table["rank_along"] == "row" else row
+            column = table["columns"][j]
+            label = column["label_alone"] if table["rank_along"] == "row" else row
             shown[label] = None
             for mark in entries[j]["marks"]:
-                borne.setdefault(mark, {})[label] = None
+                rows_of.setdefault(mark, {})[label] = None
+                groups_of.setdefault(mark, {})[column["group"]] = None
+    num_groups = len({table["columns"][j]["group"] for j in places})
     return [
         f"{MARKS[mark][0].upper()}{MARKS[mark][1:]}: "
-        f"{'all rows' if len(borne[mark]) == len(shown) else ', '.join(borne[mark])}"
+        + ("all rows" if len(rows_of[mark]) == len(shown) else ", ".join(rows_of[mark]))
+        + (f" of {', '.join(groups_of[mark])}" if len(groups_of[mark]) < num_groups else "")
         for mark in MARKS
-        if mark in borne
+        if mark in rows_of
     ]
 
 

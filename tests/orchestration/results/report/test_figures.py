@@ -83,26 +83,30 @@ def test_points_and_curves_have_bars_of_the_spread_over_seeds(recorded_store: Re
     assert up[1][1] - up[0][1] == pytest.approx(2 * 100 * 0.01 / 2**0.5)
 
 
+GENERATED_IN_TABLE_3 = "C (generated), C-bar (generated), P (generated), OOD (generated)"
+
+
 @pytest.mark.parametrize(
-    ("kind", "columns", "marks"),
+    ("kind", "columns", "generated"),
     [
-        ("heatmap", (), {"limited", "generated"}),
-        ("heatmap", ("clean/error",), {"limited"}),
-        ("pareto", (), {"limited", "generated"}),
-        ("pareto", ("clean/error", "pgd-reference/error"), {"limited"}),
-        ("radar", (), {"limited", "generated"}),
-        ("severity", (), {"limited", "generated"}),
-        ("reliability", (), {"limited"}),
+        ("heatmap", (), f"all rows of {GENERATED_IN_TABLE_3}"),
+        ("heatmap", ("clean/error",), None),
+        ("pareto", (), "all rows of C (generated)"),
+        ("pareto", ("clean/error", "pgd-reference/error"), None),
+        ("radar", (), f"all rows of {GENERATED_IN_TABLE_3}"),
+        ("severity", (), "all rows"),
+        ("reliability", (), None),
     ],
 )
-def test_a_figure_says_which_marks_its_numbers_bear(
-    recorded_store: Recorded, kind: str, columns: tuple[str, ...], marks: set[str]
+def test_a_figure_says_which_marks_its_numbers_bear_and_where(
+    recorded_store: Recorded, kind: str, columns: tuple[str, ...], generated: str | None
 ) -> None:
     drawn = loaded(recorded_store("table-3", "smoke"), "table-3").figure(kind, columns=columns)
 
     texts = [text.get_text() for text in drawn.texts if ": all rows" in text.get_text()]
-    expected = [f"{MARKS[mark][0].upper()}{MARKS[mark][1:]}: all rows" for mark in MARKS if mark in marks]
-    assert texts == ["\n".join(expected)]
+    said = {"limited": "all rows", **({"generated": generated} if generated else {})}
+    expected = [f"{MARKS[mark][0].upper()}{MARKS[mark][1:]}: {said[mark]}" for mark in MARKS if mark in said]
+    assert " ".join(texts).replace("\n", " ") == " ".join(expected)
 
 
 def test_the_front_is_that_of_rows_that_a_table_ranks(recorded_store: Recorded) -> None:
