@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.ray, pytest.mark.slow, pytest.mark
 
 REPOSITORY = Path(__file__).parents[2]
 SAYS_SO_WITHIN_S = 20.0
-EPOCHS = 200
+EPOCHS = 60
 """So many that a cell is under way when a process is killed; each epoch ends with a checkpoint."""
 
 SWEEP = """
