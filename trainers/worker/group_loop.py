@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import threading
 import time
@@ -50,13 +51,17 @@ class StopOrders:
 
 
 class MailboxSink:
-    """A `JobSink` that sends every event to the mailbox at once and waits for none."""
+    """A `JobSink` that sends every event to the mailbox at once and waits for none.
+
+    The events of a job bear numbers: the mailbox is an asynchronous actor, for which Ray keeps no order of calls.
+    """
 
     def __init__(self, mailbox: Any, group: str, job: int, stop_requested: Callable[[], bool]) -> None:
         self._mailbox = mailbox
         self._group = group
         self._job = job
         self._last_progress = 0.0
+        self._numbers = itertools.count()
         self.stop_requested = stop_requested
 
     def epoch(self, train_key: str, row: EpochRow) -> None:
@@ -84,7 +89,7 @@ class MailboxSink:
         self._mailbox.tell.remote(self._group, self._job, "use", (use,))
 
     def _send(self, kind: str, *values: object) -> None:
-        self._mailbox.tell.remote(self._group, self._job, kind, values)
+        self._mailbox.tell.remote(self._group, self._job, kind, values, next(self._numbers))
 
 
 class PeerSink(MailboxSink):

@@ -35,6 +35,8 @@ class _Job:
     result: Any = None
     failures: list[RankFailure] = field(default_factory=list)
     outcome: str = ""
+    early: dict[int, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)
+    next_event: int = 0
 
 
 @dataclass(slots=True)
@@ -256,9 +258,22 @@ class Mailbox:
         self._stir(box)
         self._emit("ended", group, -1, (reason,))
 
-    async def tell(self, group: str, job: int, kind: str, values: tuple[Any, ...]) -> None:
-        """Pass on what a running job says."""
-        self._emit(kind, group, job, values)
+    async def tell(self, group: str, job: int, kind: str, values: tuple[Any, ...], number: int | None = None) -> None:
+        """Pass on what a running job says.
+
+        Args:
+            number: Its place among the numbered events of the job, from 0 on: Ray may run a later call of a worker first, which
+                then waits for the earlier one, at most until the job is over. None passes it on at once.
+        """
+        entry = self._box(group).current
+        if number is None or entry is None or entry.number != job:
+            self._emit(kind, group, job, values)
+            return
+        entry.early[number] = kind, values
+        while entry.next_event in entry.early:
+            kind, values = entry.early.pop(entry.next_event)
+            self._emit(kind, group, job, values)
+            entry.next_event += 1
 
     async def orders(self, group: str, rank: int, token: int, seen: int, timeout_s: float) -> tuple[int, str]:
         """Wait for an order to a rank that is newer than `seen`.
@@ -359,6 +374,9 @@ class Mailbox:
     def _close(self, group: str, box: _Group, kind: str, values: tuple[Any, ...]) -> None:
         job, box.current = box.current, None
         assert job is not None
+        for number in sorted(job.early):
+            said, what = job.early[number]
+            self._emit(said, group, job.number, what)
         job.outcome = kind
         self._emit(kind, group, job.number, values)
         job.over.set()

@@ -339,6 +339,34 @@ def test_waiting_returns_as_soon_as_something_happens():
     _play(scene)
 
 
+def test_what_a_job_says_comes_out_in_the_order_in_which_it_was_said():
+    async def scene(box: Mailbox) -> None:
+        await _started(box, 1)
+        await box.drain()
+        await box.tell("g", 7, "progress", ("b",), 1)
+        await box.tell("g", 7, "use", ("u",))
+        assert await _kinds(box) == ["use"], "numbered ones wait for those before them, others for none"
+        await box.tell("g", 7, "epoch", ("a",), 0)
+        await box.tell("g", 7, "epoch", ("c",), 2)
+        assert [event.values for event in await box.drain()] == [("a",), ("b",), ("c",)]
+
+    _play(scene)
+
+
+def test_what_came_too_early_is_passed_on_in_order_at_the_latest_before_the_end_of_the_job():
+    async def scene(box: Mailbox) -> None:
+        await _started(box, 1)
+        await box.drain()
+        await box.tell("g", 7, "benchmark", ("c",), 2)
+        await box.tell("g", 7, "trained", ("b",), 1)
+        await box.finish("g", 0, 7, "result", 100.0)
+        assert await _kinds(box) == ["trained", "benchmark", "finished"]
+        await box.tell("g", 7, "epoch", ("a",), 0)
+        assert await _kinds(box) == ["epoch"], "of a job that is over"
+
+    _play(scene)
+
+
 def test_a_job_is_over_at_once_when_all_its_ranks_have_failed():
     async def scene(box: Mailbox) -> None:
         running, tokens = await _started(box, 2)

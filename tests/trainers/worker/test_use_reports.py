@@ -83,6 +83,12 @@ def test_every_rank_sends_its_own_use_and_only_the_first_sends_the_rest() -> Non
     peer = PeerSink(mailbox, "g", 7, lambda: False)
     peer.progress("key", "train", 1, 1)
     peer.use(use)
-    MailboxSink(mailbox, "g", 7, lambda: False).progress("key", "train", 1, 1)
+    first = MailboxSink(mailbox, "g", 7, lambda: False)
+    first.progress("key", "train", 1, 1)
+    first.progress("key", "clean", 2, 2)
 
-    assert sent == [("g", 7, "use", (use,)), ("g", 7, "progress", ("key", "train", 1, 1))]
+    assert sent == [
+        ("g", 7, "use", (use,)),
+        ("g", 7, "progress", ("key", "train", 1, 1), 0),
+        ("g", 7, "progress", ("key", "clean", 2, 2), 1),
+    ]
