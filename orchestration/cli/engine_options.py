@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,7 +104,16 @@ class EngineOptions:
         Raises:
             InputError: With every mistake of them.
         """
-        self.given()
+        read_all(lambda: named_groups(self.grow_to or ()), lambda: engine_of(self.engine))
+
+    def check_files(self) -> None:
+        """Check the cluster file.
+
+        Raises:
+            InputError: If it cannot be read or contains mistakes.
+        """
+        if self.cluster_file is not None:
+            groups_there(self.address, self.cluster_file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,22 +172,43 @@ def growth_of(address: str | None, cluster_file: Path | None, grow_to: Sequence[
     Args:
         cluster_file: Its launcher file or KubeRay manifest; by default, on a head node, the file it was started from.
         grow_to: Groups as options name them; added to those of a given file, in place of those of the same name.
+
+    Raises:
+        InputError: With the mistakes of both.
+    """
+    of_file, named = read_all(
+        lambda: groups_there(address, cluster_file) if cluster_file is not None or not grow_to else (),
+        lambda: named_groups(grow_to),
+    )
+    return tuple({group.name: group for group in (*of_file, *named)}.values())
+
+
+def groups_there(address: str | None, cluster_file: Path | None) -> tuple[NodeGroup, ...]:
+    """Return the node groups of a cluster file, or of the one that a cluster here was started from.
+
+    Raises:
+        InputError: If it cannot be read or contains mistakes.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    groups: list[NodeGroup] = []
-    mistakes: list[Mistake] = []
     try:
         if cluster_file is not None:
-            groups += groups_of_file(cluster_file)
-        elif address and not grow_to:
-            groups += growth_here(address)
+            return tuple(groups_of_file(cluster_file))
+        return tuple(growth_here(address)) if address else ()
     except ClusterError as error:
-        mistakes.append(Mistake(where="--cluster-file", text=str(error)))
-    for text in grow_to:
-        try:
-            groups.append(parse_group(text))
-        except ClusterError as error:
-            mistakes.append(Mistake(where="--grow-to", text=str(error)))
-    if mistakes:
-        raise InputError("cluster options", mistakes)
-    return tuple({group.name: group for group in groups}.values())
+        raise InputError("cluster options", [Mistake(where="--cluster-file", text=str(error))]) from error
+
+
+def named_groups(grow_to: Sequence[str]) -> tuple[NodeGroup, ...]:
+    """Return node groups as options name them.
+
+    Raises:
+        InputError: With the mistakes of all of them.
+    """
+    return read_all(*(partial(_named_group, text) for text in grow_to))
+
+
+def _named_group(text: str) -> NodeGroup:
+    try:
+        return parse_group(text)
+    except ClusterError as error:
+        raise InputError("cluster options", [Mistake(where="--grow-to", text=str(error))]) from error

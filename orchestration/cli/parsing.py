@@ -25,6 +25,22 @@ class Checked(Protocol):
         """
 
 
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A group of options that name files of the machine on which a verb works."""
+
+    def check_files(self) -> None:
+        """Check what the files contain.
+
+        Raises:
+            InputError: With every mistake of them.
+        """
+
+
+ELSEWHERE: Final = "elsewhere"
+"""The `obj` of a context whose verb is to work on another machine: the files that its options name are there."""
+
+
 def checked(check: Callable[[Any], object]) -> Callable[[Any], Any]:
     """Return the callback of an option that checks its value, which stays as it is; what is wrong is an `InputError`."""
 
@@ -60,6 +76,7 @@ class VerbCommand(TyperCommand):
             errors += self._errors(ctx, [*args])
         for group in self._groups(ctx.params):
             errors += _caught(group.check) if isinstance(group, Checked) else ()
+            errors += _caught(group.check_files) if isinstance(group, NamesFiles) and ctx.obj != ELSEWHERE else ()
         if errors:
             raise _all_of(errors, ctx)
         return rest

@@ -20,6 +20,7 @@ from clusters.ray_api.jobs import JobServer
 from orchestration.cells.catalogue import builtin_catalogue
 from orchestration.cli import options
 from orchestration.cli.output import EXIT_BAD_INPUT, EXIT_DONE, columns, echo, echo_err, emit
+from orchestration.cli.parsing import ELSEWHERE
 from orchestration.cli.verbs.run import run
 from orchestration.errors import InputError, Mistake
 from orchestration.runs.submit import SubmitRequest, exit_code, job_order
@@ -113,10 +114,13 @@ def _bad_file() -> Iterator[None]:
 
 
 def _parsed_by_run(context: typer.Context, sweep: str) -> dict[str, Any]:
-    """Return the options of `run`; they are read and the sweep is loaded here, so that mistakes are not found on the cluster."""
+    """Return the options of `run`; they are read and the sweep is loaded here, so that mistakes are not found on the cluster.
+
+    Files that they name, as `--cluster-file` does, are those of the cluster.
+    """
     app = typer.Typer()
     options.add_verbs(app, {"run": run})
-    with get_command(app).make_context("run", [sweep, *context.args]) as parsed:
+    with get_command(app).make_context("run", [sweep, *context.args], obj=ELSEWHERE) as parsed:
         values = dict(parsed.params)
     names = [field.name for field in fields(options.PlannedSweepOptions)]
     options.PlannedSweepOptions(**{name: values[name] for name in names}).load(sweep, builtin_catalogue())

@@ -354,6 +354,24 @@ def test_submit_refuses_addresses_of_other_kinds(
     assert capfd.readouterr().err.count("\n") == 1
 
 
+def test_files_that_options_of_a_submitted_run_name_are_those_of_the_cluster(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--cluster-file", "/on/the/head/cluster.yaml", "--storage", str(tmp_path)]
+    assert main(["submit", "demo", *options, "--address", f"{HOST}:1"]) == 3
+    assert "cluster.yaml" not in capfd.readouterr().err
+
+    assert main(["submit", "demo", *options, "--mode", "nonsense", "--grow-to", "gpu"]) == 2
+    said = capfd.readouterr().err
+    assert "2 mistakes" in said
+    assert "cluster.yaml" not in said
+
+    assert main(["run", "demo", *options, "--mode", "nonsense", "--grow-to", "gpu"]) == 2
+    said = capfd.readouterr().err
+    assert "3 mistakes" in said
+    assert "a cluster file must be readable, but /on/the/head/cluster.yaml is not" in said
+
+
 def test_an_address_that_is_given_to_submit_counts_more_than_the_variables(
     monkeypatch: pytest.MonkeyPatch, stack: contextlib.ExitStack, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
