@@ -18,7 +18,7 @@ NEWEST_TESTS ?= tests/clusters tests/orchestration/engine tests/orchestration/tr
 
 LOCK := --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 
-.PHONY: help install install-dev lock demo check format docs test test-slow test-faults test-newest test-rays clean
+.PHONY: help install install-dev lock demo check format docs test test-slow test-faults test-long test-newest test-rays clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -63,11 +63,14 @@ test: $(DEV)  ## the fast tests
 
 # pytest's exit code 5 says that nothing was chosen, as PYTEST_ARGS may want of one of the two.
 test-slow: $(DEV)  ## the slow tests: whole sweeps, statistics, browsers; those that start a Ray one after the other
-	$(BIN)/python -m pytest -q -m "slow and not faults and not ray" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -q -m "slow and not faults and ray" $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -q -m "slow and not long and not faults and not ray" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -q -m "slow and not long and not faults and ray" $(PYTEST_ARGS) || test $$? -eq 5
 
 test-faults: $(DEV)  ## the injected crashes
-	$(BIN)/python -m pytest -q -m "faults" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -m "faults and not long" $(PYTEST_ARGS)
+
+test-long: $(DEV)  ## the longest tests, before a release: many nodes, dead heads, killed processes of Ray, 500 runs (45 minutes on two cores)
+	$(BIN)/python -m pytest -q -m "long" $(PYTEST_ARGS)
 
 test-newest:  ## the newest releases of ray, torch and mlflow that pyproject.toml allows, in a venv of their own
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: '$(PYTHON)' was not found; set PYTHON=/path/to/python3.11" >&2; exit 3; }

@@ -184,6 +184,7 @@ class NodeCount(threading.Thread):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.timeout(1300)
 def test_a_submitted_sweep_grows_a_cluster_from_nothing_and_leaves_nothing(

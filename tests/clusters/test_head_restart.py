@@ -23,7 +23,7 @@ import pytest
 
 from orchestration.store.open import open_store
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(1200)]
 
 EPOCHS = 200
 SWEEP = """

@@ -86,7 +86,7 @@ def test_the_kernels_table_is_read_as_it_is_meant() -> None:
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(580)
-@pytest.mark.parametrize("engine", ["warm", "plain"])
+@pytest.mark.parametrize("engine", ["warm", pytest.param("plain", marks=pytest.mark.long)])
 def test_a_run_listens_on_loopback_alone(namespace: tuple[str, ...], tmp_path: Path, engine: str) -> None:
     sweep = tmp_path / "listening.yaml"
     sweep.write_text(SWEEP)

@@ -21,7 +21,7 @@ import pytest
 
 from orchestration.store.format.bundles import unbundled
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.ray, pytest.mark.ddp, pytest.mark.timeout(1200)]
 
 PLANTED = {
     "AWS_SECRET_ACCESS_KEY": "planted-key-5f0c6a",

@@ -316,6 +316,7 @@ def test_the_examples_pass_the_linter_and_the_import_contracts(tree: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_run_with_all_that_was_added_fills_the_whole_table(tree: Path, tmp_path: Path) -> None:
     sweep, storage = str(sweep_file(tmp_path, IN_TREE_ONLY)), ("--storage", str(tmp_path / "storage"))

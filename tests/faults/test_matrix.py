@@ -15,6 +15,10 @@ from tests.faults.table import QUICK, ROWS, Row
 PAGE = Path(__file__).parents[2] / "docs" / "explanations" / "guarantees.md"
 
 
+LONG = ("driver-twice", "two-sweeps", "endpoint-ignores-conditions", "tracking-403")
+PLAYED = [pytest.param(row, id=row.id, marks=[pytest.mark.long] * (row.id in LONG)) for row in QUICK]
+
+
 @pytest.fixture(scope="module")
 def undisturbed() -> Undisturbed:
     """What runs that nothing happens to compute."""
@@ -25,7 +29,7 @@ def undisturbed() -> Undisturbed:
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("row", QUICK, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", PLAYED)
 def test_a_promise_is_kept(row: Row, undisturbed: Undisturbed) -> None:
     lacking = row.setting.lacks()
     if lacking:

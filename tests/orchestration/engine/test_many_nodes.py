@@ -17,6 +17,7 @@ CASES = Path(__file__).with_name("many_nodes_cases.py")
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_many_nodes() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTEST_"))}

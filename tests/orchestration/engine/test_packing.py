@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("how", "most", "shares"), [("share", 3, {1.0, 0.3333}), ("own", 1, {1.0})])
 def test_cells_that_fit_share_a_gpu_if_asked(how: str, most: int, shares: set[float], tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ def test_a_cell_runs_in_a_trial_of_its_own(local_ray, planned, plan_of, options,
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(580)
 def test_failures_are_recorded_and_tried_again_as_by_the_warm_engine(
     local_ray, planned, plan_of, options, listener, tmp_path

@@ -71,6 +71,7 @@ def test_a_cell_is_bit_identical_first_after_all_other_methods_and_cold(pool, pl
     assert _numbers(first, pixmix.train_key) == _numbers(cold, pixmix.train_key)
 
 
+@pytest.mark.long
 def test_both_engines_record_the_same_weights_and_numbers_under_the_same_keys(local_ray, plan, run):
     cells = tuple(cell for cell in plan.cells if cell.config.method in ("baseline", "pixmix"))
     assert len(cells) == 2

@@ -57,7 +57,7 @@ def with_others(database: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("seeds", [2, pytest.param(50, id="500 runs")])
+@pytest.mark.parametrize("seeds", [2, pytest.param(50, id="500 runs", marks=pytest.mark.long)])
 def test_sweeps_that_share_cells_show_each_once_and_come_back_whole_when_one_is_deleted(
     seeds: int, store: Any, lab: Any, tmp_path: Path
 ) -> None:

@@ -113,7 +113,7 @@ def agreed(ranks: list[Any]) -> Any:
 
 @pytest.mark.ddp
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+@pytest.mark.parametrize("workers", [1, 2, 3, pytest.param(4, marks=pytest.mark.long)])
 def test_resumed_after_any_step_it_ends_bit_identical(tmp_path: Path, workers: int) -> None:
     found = agreed(run_ranks(tmp_path / "ranks", TRAINING + RESUME, workers))
     assert found["saved"] == [1, 2, 3, 4, 5, 6]

@@ -126,7 +126,7 @@ def test_several_workers_come_to_the_same_as_one_within_rounding(
 
 @pytest.mark.ddp
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_the_same_number_of_workers_repeats_bit_by_bit(tmp_path: Path, workers: int) -> None:
     first, second = (train(tmp_path / name, workers) for name in ("first", "second"))
     assert first == second
@@ -134,6 +134,7 @@ def test_the_same_number_of_workers_repeats_bit_by_bit(tmp_path: Path, workers: 
 
 @pytest.mark.ddp
 @pytest.mark.slow
+@pytest.mark.long
 def test_gradients_in_bf16_come_to_the_same_on_any_number_of_workers_within_their_tolerance(tmp_path: Path) -> None:
     one, two, four = (
         train(tmp_path / str(workers), workers, recipe={"gradient_compression": "bf16"}) for workers in (1, 2, 4)
@@ -145,6 +146,7 @@ def test_gradients_in_bf16_come_to_the_same_on_any_number_of_workers_within_thei
 
 @pytest.mark.ddp
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_compiled_network_trains_on_two_workers_to_the_same_within_rounding(tmp_path: Path) -> None:
     short = {"epochs": 1, "train_images": 16, "batch_shards": 2}
