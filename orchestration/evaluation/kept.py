@@ -82,7 +82,7 @@ def kept_document(
 
 
 def _with(settings: Sequence[str], params: Mapping[str, object]) -> list[str]:
-    """Return which parameters are not the usual ones once some are given anew."""
+    """Return which parameters are not the usual ones once some are given again."""
     given = {name.replace("_", " "): value for name, value in params.items()}
     kept = [text for text in settings if not any(text.startswith(f"{name} ") for name in given)]
     return [*kept, *(f"{name} {value}" for name, value in given.items())]
